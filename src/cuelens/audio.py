@@ -1,0 +1,263 @@
+"""Sound as every other part of the library sees it: mono, float32, checked."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cuelens.errors import CuelensWarning, InputError
+from cuelens.typing import FloatArray
+
+if TYPE_CHECKING:
+    import soundfile
+
+MIN_DURATION_S = 0.05
+SILENCE_PEAK = 1e-4  # -80 dB below full scale: three steps of 16-bit audio
+FORMATS = "wav, flac, ogg, mp3 and what else libsndfile reads"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Audio:
+    """A clip of sound.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_samples,), float32, values in [-1, 1]
+        Mono; made read-only.
+    sample_rate : int, Hz
+    source : str
+        Path it was read from, or a name for sound made in memory.
+    sha256 : str
+        Of the file's bytes; of the samples where there is no file.  Filled in when left out.
+    notes : tuple of str
+        What was changed on the way in (resampled, downmixed, scaled), one short phrase each.
+
+    Raises
+    ------
+    InputError
+        Not one-dimensional, shorter than 50 ms, NaN or infinite, silent, or beyond [-1, 1].
+    """
+
+    samples: FloatArray
+    sample_rate: int
+    source: str = "array"
+    sha256: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        samples = np.array(self.samples, dtype=np.float32)
+        if samples.ndim != 1:
+            raise InputError(
+                f"{self.source}: samples have shape {samples.shape}; expected (n_samples,), mono: "
+                "average the channels first"
+            )
+        if self.sample_rate <= 0 or int(self.sample_rate) != self.sample_rate:
+            raise InputError(
+                f"{self.source}: sample rate is {self.sample_rate}; expected a whole number of Hz"
+            )
+        if samples.size < MIN_DURATION_S * self.sample_rate:
+            raise InputError(
+                f"{self.source}: {samples.size / self.sample_rate * 1000:.1f} ms long; "
+                f"expected at least {MIN_DURATION_S * 1000:.0f} ms of sound"
+            )
+        if not np.isfinite(samples).all():
+            raise InputError(
+                f"{self.source}: {np.count_nonzero(~np.isfinite(samples))} samples are NaN or "
+                "infinite; expected finite values: export the recording again"
+            )
+        peak = float(np.abs(samples).max())
+        if peak < SILENCE_PEAK:
+            raise InputError(
+                f"{self.source}: silent (peak {peak:.1e} of full scale); expected a peak above "
+                f"{SILENCE_PEAK:.0e}: check the channel and the recording level"
+            )
+        if peak > 1.0:
+            raise InputError(
+                f"{self.source}: peak is {peak:.3g}; expected samples in [-1, 1]: divide by the "
+                "peak, or by 32768 for 16-bit integers"
+            )
+        samples.setflags(write=False)
+        object.__setattr__(self, "samples", samples)
+        object.__setattr__(self, "sample_rate", int(self.sample_rate))
+        if not self.sha256:
+            object.__setattr__(self, "sha256", hashlib.sha256(samples.tobytes()).hexdigest())
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.samples.size / self.sample_rate
+
+    def resample(self, sample_rate: int) -> Audio:
+        """The clip at another sample rate (soxr, very high quality)."""
+        if sample_rate == self.sample_rate:
+            return self
+        samples, notes = _resample(self.samples, self.sample_rate, sample_rate)
+        return replace(self, samples=samples, sample_rate=sample_rate, notes=(*self.notes, *notes))
+
+
+def load_audio(
+    path: str | Path,
+    *,
+    sample_rate: int | None = 16_000,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+) -> Audio:
+    """Read a recording: any format of libsndfile, any rate, channels averaged to mono.
+
+    Parameters
+    ----------
+    path : str or Path
+    sample_rate : int or None, Hz
+        Rate to resample to; None keeps the file's own.
+    start_s, end_s : float, s
+        Part of the recording to read; to the end by default.
+
+    Returns
+    -------
+    Audio
+        Its ``notes`` say what was changed: resampled, downmixed, scaled.
+
+    Raises
+    ------
+    InputError
+        Missing, empty, not audio, truncated, shorter than 50 ms, silent, or NaN: one line each.
+
+    Warns
+    -----
+    CuelensWarning
+        Samples beyond [-1, 1] were scaled to a peak of 1.
+    """
+    import soundfile
+
+    path = Path(path)
+    content = _read_bytes(path)
+    try:
+        with soundfile.SoundFile(io.BytesIO(content)) as file:
+            _refuse_truncated(path, content, file)
+            rate = file.samplerate
+            first, last = _frame_range(path, start_s, end_s, file.frames, rate)
+            file.seek(first)
+            block = file.read(last - first, dtype="float32", always_2d=True)
+            if len(block) < 0.99 * (last - first):
+                raise InputError(_truncated(path, len(block), last - first, rate))
+    except soundfile.LibsndfileError as error:
+        damaged = "lost sync" in str(error)
+        reason = error.error_string.rstrip(".").removeprefix("Error : ")
+        raise InputError(
+            f"{path}: truncated or damaged ({reason}); expected a complete file: copy it again"
+            if damaged
+            else f"{path}: not audio that can be read ({reason}); expected {FORMATS}"
+        ) from error
+
+    notes: list[str] = []
+    if not np.isfinite(block).all():
+        raise InputError(
+            f"{path}: {np.count_nonzero(~np.isfinite(block))} samples are NaN or infinite; "
+            "expected finite values: export the recording again"
+        )
+    peak = float(np.abs(block).max(initial=0.0))
+    if peak > 1.0:
+        block = block / peak
+        notes.append(f"scaled by {1 / peak:.3f} because its peak was {peak:.3f} of full scale")
+        warnings.warn(f"{path}: {notes[-1]}", CuelensWarning, stacklevel=2)
+    if block.shape[1] > 1:
+        notes.append(f"{block.shape[1]} channels averaged to mono")
+        block = block.mean(axis=1, keepdims=True)
+    samples = block[:, 0]
+    if sample_rate is not None and sample_rate != rate and samples.size:
+        samples, resampling_notes = _resample(samples, rate, sample_rate)
+        notes += resampling_notes
+    return Audio(
+        samples=samples,
+        sample_rate=sample_rate or rate,
+        source=str(path),
+        sha256=hashlib.sha256(content).hexdigest(),
+        notes=tuple(notes),
+    )
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; expected a recording ({FORMATS})") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path}: is a folder; expected one recording ({FORMATS})") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    if not content:
+        raise InputError(f"{path}: empty (0 bytes); expected a recording ({FORMATS})")
+    return content
+
+
+def _frame_range(
+    path: Path, start_s: float, end_s: float | None, n_frames: int, rate: int
+) -> tuple[int, int]:
+    first = round(start_s * rate)
+    last = n_frames if end_s is None else round(end_s * rate)
+    if not 0 <= first < max(last, 1) or last > n_frames + rate // 100:
+        raise InputError(
+            f"{path}: asked for {start_s:g} to {'the end' if end_s is None else f'{end_s:g}'} s "
+            f"of a recording of {n_frames / rate:.3f} s"
+        )
+    return first, min(last, n_frames)
+
+
+def _refuse_truncated(path: Path, content: bytes, file: soundfile.SoundFile) -> None:
+    """Formats whose end libsndfile does not miss: compare what the header promises."""
+    for line in file.extra_info.splitlines():
+        # libsndfile notes "data : 64000 (should be 31978)"; a stream claims 2**32 - 1: unknown.
+        name, _, rest = line.partition(":")
+        if "(should be" not in rest or name.strip() not in {"data", "SSND", "riff", "FORM"}:
+            continue
+        claimed, present = (
+            int("".join(c for c in part if c.isdigit()) or 0) for part in rest.split("(should be")
+        )
+        if present < claimed < 0x7FFF_0000:
+            raise InputError(
+                f"{path}: truncated, {present} of {claimed} bytes of sound are there; expected a "
+                "complete file: copy or download it again"
+            )
+    if file.format == "OGG" and not _ogg_is_complete(content):
+        raise InputError(
+            f"{path}: truncated, the end of the Ogg stream is missing; expected a complete "
+            "file: copy or download it again"
+        )
+
+
+def _ogg_is_complete(content: bytes) -> bool:
+    """Whether the last Ogg page is whole and marked as the end of its stream (RFC 3533)."""
+    page = content.rfind(b"OggS")
+    header = content[page : page + 27]
+    if page < 0 or len(header) < 27 or not header[5] & 0x04:
+        return False
+    lengths = content[page + 27 : page + 27 + header[26]]
+    return page + 27 + header[26] + sum(lengths) <= len(content)
+
+
+def _truncated(path: Path, got: int, expected: int, rate: int) -> str:
+    return (
+        f"{path}: truncated, {got / rate:.2f} of {expected / rate:.2f} s could be read; expected a "
+        "complete file: copy or download it again"
+    )
+
+
+def _resample(
+    samples: FloatArray, from_rate: int, to_rate: int
+) -> tuple[FloatArray, tuple[str, ...]]:
+    import soxr
+
+    resampled = soxr.resample(samples, from_rate, to_rate, quality="VHQ").astype(np.float32)
+    notes = [f"resampled from {from_rate} to {to_rate} Hz"]
+    peak = float(np.abs(resampled).max(initial=0.0))
+    if peak > 1.0:  # a full-scale recording overshoots between its samples
+        resampled = resampled / np.float32(peak)
+        notes.append(f"scaled by {1 / peak:.3f} because resampling overshot full scale")
+        resampled = np.clip(resampled, -1.0, 1.0)
+    return resampled, tuple(notes)
