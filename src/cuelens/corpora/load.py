@@ -1,0 +1,234 @@
+"""From a folder, a table or a name to a corpus."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from cuelens.cache_dir import cache_dir
+from cuelens.corpora.corpus import Corpus
+from cuelens.corpora.emotions import ALIASES, label_key
+from cuelens.corpora.iemocap import IEMOCAP
+from cuelens.corpora.layouts import CREMA_D, EMODB, RAVDESS, SAVEE, TESS, Layout, Row
+from cuelens.corpora.tables import TABLE_TYPES, corpus_from_frame, read_audformat, read_table
+from cuelens.errors import InputError
+
+LAYOUTS: dict[str, Layout] = {
+    layout.name: layout for layout in (EMODB, RAVDESS, TESS, CREMA_D, SAVEE, IEMOCAP)
+}
+AUDIO_TYPES = (
+    *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
+    *(".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64"),
+)
+_SPEAKER_FOLDER = re.compile(
+    r"(?:speaker|spkr?|actor|actress|subject|subj|participant|person)[ _-]*\d+|\d{3,}",
+    re.IGNORECASE,
+)
+
+
+def load_corpus(
+    source: str | Path, *, layout: str | None = None, speaker_pattern: str | None = None
+) -> Corpus:
+    """Read a corpus: a folder, a table, or the name of a known corpus.
+
+    Parameters
+    ----------
+    source : str or Path
+        - A folder.  A published corpus is recognised by its file names, whatever the folder is
+          called; then an audformat database by its ``db.yaml``; then a tree with one folder per
+          emotion, such as ``anger/x.wav``, in any language (see `canonical_emotion`).
+        - A table: CSV, TSV or Parquet with columns ``file`` and ``emotion`` (`read_table`).
+        - A bare name, such as ``"emodb"``: a folder of this name in one of those in the
+          environment variable ``CUELENS_DATA`` or among the downloads.
+    layout : str, optional
+        Do not guess: a name from `LAYOUTS`, or "folders", or "audformat".
+    speaker_pattern : str, optional
+        Regular expression with a group called ``speaker``, searched in the path of each clip
+        relative to the folder (for a table, in the absolute path).  Not for published corpora,
+        whose speakers are known.
+
+    Returns
+    -------
+    Corpus
+        Its ``notes`` say what was left out.
+
+    Raises
+    ------
+    InputError
+        Nothing there, nothing recognised, more than one corpus, or an unknown emotion.
+
+    Notes
+    -----
+    In a tree of folders, the level whose names are emotions gives the emotion.  Another level
+    gives the speaker only if there is exactly one and every name in it is unmistakably a speaker's
+    (``Actor_12``, ``spk-7``, three digits or more): folders called train and test, sessions or
+    takes are not speakers.  Otherwise speakers are unknown; name them with `speaker_pattern`.
+    """
+    path = _locate(source)
+    if layout is not None and layout not in {*LAYOUTS, "folders", "audformat"}:
+        raise InputError(
+            f"layout is {layout!r}; expected one of {', '.join(LAYOUTS)}, folders, audformat"
+        )
+    if path.is_file():
+        if layout is not None:
+            raise InputError(f"{path}: is a file; layout={layout!r} is for folders: leave it out")
+        return _with_speakers(read_table(path), path=None, pattern=speaker_pattern)
+    if layout == "audformat":
+        return _with_speakers(read_audformat(path), path=path, pattern=speaker_pattern)
+
+    files = audio_files(path)
+    is_audformat = layout is None and (path / "db.yaml").is_file()
+    if not files and not is_audformat:
+        raise InputError(f"{path}: no audio files; expected recordings ({', '.join(AUDIO_TYPES)})")
+    published = LAYOUTS.get(layout) if layout else _recognise(path, files)
+    if published is not None:
+        if speaker_pattern is not None:
+            raise InputError(
+                f"{path}: {published.name} names its speakers; expected no speaker_pattern: leave "
+                "it out, or give layout='folders'"
+            )
+        return _from_layout(published, path, files)
+    if is_audformat:
+        return _with_speakers(read_audformat(path), path=path, pattern=speaker_pattern)
+    return _with_speakers(_from_folders(path, files), path=path, pattern=speaker_pattern)
+
+
+def find_corpus(name: str) -> Path | None:
+    """The folder of a known corpus on this machine, or None.
+
+    Looked for in the folders of the environment variable ``CUELENS_DATA`` (separated as in
+    ``PATH``), then among the downloads.
+    """
+    key = label_key(name)
+    for folder in _data_folders():
+        if folder.is_dir():
+            for candidate in sorted(folder.iterdir()):
+                if candidate.is_dir() and label_key(candidate.name) == key:
+                    return candidate
+    return None
+
+
+def audio_files(folder: Path) -> list[str]:
+    """Audio files below a folder: relative paths with forward slashes, sorted; hidden ones not."""
+    found = []
+    for file in folder.rglob("*"):
+        relative = file.relative_to(folder)
+        hidden = any(part.startswith((".", "__MACOSX")) for part in relative.parts)
+        if file.suffix.lower() in AUDIO_TYPES and not hidden and file.is_file():
+            found.append(relative.as_posix())
+    return sorted(found)
+
+
+def _data_folders() -> list[Path]:
+    configured = os.environ.get("CUELENS_DATA", "")
+    folders = [Path(part).expanduser() for part in configured.split(os.pathsep) if part]
+    return [*folders, cache_dir("corpora")]
+
+
+def _locate(source: str | Path) -> Path:
+    path = Path(source).expanduser()
+    if path.exists():
+        return path.resolve()
+    if isinstance(source, Path) or len(path.parts) != 1 or path.suffix in TABLE_TYPES:
+        raise InputError(
+            f"{source}: no such file or folder; expected a folder of recordings, a table, or one "
+            f"of {', '.join(LAYOUTS)}"
+        )
+    found = find_corpus(source)
+    if found is not None:
+        return found.resolve()
+    looked = ", ".join(str(folder) for folder in _data_folders())
+    known = {label_key(name): layout for name, layout in LAYOUTS.items()}.get(label_key(source))
+    remedy = (
+        f"{known.how_to_get} Its licence: {known.licence}. {known.permits}"
+        if known
+        else f"known corpora are {', '.join(LAYOUTS)}"
+    )
+    raise InputError(
+        f"corpus {source!r} is not on this machine; expected a folder of this name in {looked} "
+        f"(CUELENS_DATA, then downloads): {remedy}"
+    )
+
+
+def _recognise(path: Path, files: Sequence[str]) -> Layout | None:
+    """The one published layout that most of the files follow; None where none does at all."""
+    counts = {name: sum(1 for f in files if lay.match(f)) for name, lay in LAYOUTS.items()}
+    counts = {name: n for name, n in counts.items() if n}
+    if len(counts) > 1:
+        seen = ", ".join(f"{n} files like {name}" for name, n in counts.items())
+        raise InputError(
+            f"{path}: more than one corpus ({seen}); expected one: give the folder of one of them, "
+            "or say layout=, one of these or 'folders'"
+        )
+    name, n = next(iter(counts.items()), ("", 0))
+    return LAYOUTS[name] if n > len(files) / 2 else None
+
+
+def _from_layout(layout: Layout, path: Path, files: Sequence[str]) -> Corpus:
+    rows, notes = layout.rows(path, files)
+    if not rows:
+        raise InputError(
+            f"{path}: no clip of {layout.title} among {len(files)} audio files "
+            f"({'; '.join(notes) or 'none'}); expected its file names: give another layout"
+        )
+    # A folder such as emodb-2s holds a variant: keep its name, results differ.
+    name = path.name.lower() if path.name.lower().startswith(layout.name) else layout.name
+    corpus = corpus_from_frame(pd.DataFrame(rows), name=name, licence=layout.licence, folder=path)
+    return replace(corpus, notes=(*notes, *corpus.notes))
+
+
+def _from_folders(path: Path, files: Sequence[str]) -> Corpus:
+    """One folder per emotion."""
+    folders = [PurePosixPath(file).parts[:-1] for file in files]
+    depth = min(len(parts) for parts in folders)
+    levels = [[parts[level] for parts in folders] for level in range(depth)]
+    n_known = [sum(label_key(name) in ALIASES for name in level) for level in levels]
+    if max(n_known, default=0) == 0:
+        raise InputError(
+            f"{path}: {len(files)} audio files, such as {', '.join(files[:3])}; expected the file "
+            f"names of {', '.join(LAYOUTS)}, or a folder per emotion: give a table with columns "
+            "file and emotion instead"
+        )
+    emotion_level = n_known.index(max(n_known))
+    rows: list[Row] = [
+        {"file": file, "emotion": name}
+        for file, name in zip(files, levels[emotion_level], strict=True)
+    ]
+    others = [level for i, level in enumerate(levels) if i != emotion_level]
+    all_equally_deep = all(len(parts) == depth for parts in folders)
+    if len(others) == 1 and all_equally_deep and all(map(_SPEAKER_FOLDER.fullmatch, others[0])):
+        for row, speaker in zip(rows, others[0], strict=True):
+            row["speaker"] = speaker
+    return corpus_from_frame(pd.DataFrame(rows), name=path.name, licence="unknown", folder=path)
+
+
+def _with_speakers(corpus: Corpus, *, path: Path | None, pattern: str | None) -> Corpus:
+    if pattern is None:
+        return corpus
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise InputError(
+            f"speaker_pattern {pattern!r} is not a regular expression ({error})"
+        ) from error
+    if "speaker" not in compiled.groupindex:
+        raise InputError(
+            f"speaker_pattern {pattern!r} has no group called speaker; expected one, "
+            r"e.g. r'(?P<speaker>[^/]+)/'"
+        )
+    speakers = []
+    for file in corpus.table["file"]:
+        searched = Path(file).relative_to(path).as_posix() if path else Path(file).as_posix()
+        match = compiled.search(searched)
+        if match is None or not match["speaker"]:
+            raise InputError(
+                f"speaker_pattern {pattern!r} finds no speaker in {searched}; expected one in "
+                "every path: widen the pattern"
+            )
+        speakers.append(match["speaker"])
+    return replace(corpus, table=corpus.table.assign(speaker=speakers))
