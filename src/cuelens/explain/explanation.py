@@ -1,0 +1,347 @@
+"""The result of every explainer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cuelens.audio import Audio
+from cuelens.errors import InputError
+from cuelens.typing import BoolArray, FloatArray, IntArray
+from cuelens.units import Components, Unit
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+SCHEMA_VERSION = 1
+ALL_COMBINATIONS = "all combinations"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """Which sound was explained.
+
+    ``path`` as given; ``sha256`` of the file; ``sample_rate_hz`` as analysed; ``notes`` on what
+    was changed when it was read.
+    """
+
+    path: str
+    sha256: str
+    duration_s: float
+    sample_rate_hz: int
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, audio: Audio) -> Clip:
+        """Describe an :class:`~cuelens.audio.Audio`."""
+        return cls(
+            path=audio.source,
+            sha256=audio.sha256,
+            duration_s=audio.duration_s,
+            sample_rate_hz=audio.sample_rate,
+            notes=audio.notes,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """How an explanation was made: name, every parameter, seed, versions of what computed it."""
+
+    name: str
+    parameters: Mapping[str, Any]
+    seed: int
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Explanation:
+    """Weights of a clip's units, for every label of the model at once.
+
+    Sign: a weight above 0 supports the label.  Times are seconds of the clip as given.
+
+    Parameters
+    ----------
+    clip : Clip
+    model : str
+    labels : tuple of str
+    target : str
+        The label that was asked about; by default the one the model answers.
+    prediction : ndarray, shape (n_labels,)
+        The model's answer to the clip.
+    base : ndarray, shape (n_labels,)
+        Its answer with every unit absent (Shapley), or the surrogate's intercept (LIME).
+    units : tuple of Unit
+    weights : ndarray, shape (n_labels, n_units)
+    ci_low, ci_high : ndarray, shape (n_labels, n_units), or None
+        95 % interval of the sampling error; None where the weights are exact.
+    interactions : ndarray, shape (n_labels, n_units, n_units), or None
+        Pairwise Shapley interaction index.
+    fidelity : ndarray, shape (n_labels,)
+        Weighted R2 of the additive model near the clip; NaN where the output never changes.
+    keep, outputs : ndarray, shape (n_coalitions, n_units) bool and (n_coalitions, n_labels)
+        Every version of the clip that the model was asked about, and its answers.
+    n_model_calls : int
+    method : Method
+    account : str
+        The explanation in plain sentences.
+    timing_s : float
+    components : Components or None
+        The parts, to listen to; not stored in JSON.
+    """
+
+    clip: Clip
+    model: str
+    labels: tuple[str, ...]
+    target: str
+    prediction: FloatArray
+    base: FloatArray
+    units: tuple[Unit, ...]
+    weights: FloatArray
+    ci_low: FloatArray | None = None
+    ci_high: FloatArray | None = None
+    interactions: FloatArray | None = None
+    fidelity: FloatArray
+    keep: BoolArray
+    outputs: FloatArray
+    n_model_calls: int
+    method: Method
+    account: str = ""
+    timing_s: float = 0.0
+    components: Components | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, np.ndarray):
+                frozen = value.copy()
+                frozen.setflags(write=False)
+                object.__setattr__(self, item.name, frozen)
+
+    @property
+    def target_index(self) -> int:
+        """Column of the target among the labels."""
+        return self.labels.index(self.target)
+
+    @property
+    def output_value(self) -> float:
+        """The model's output for the target."""
+        return float(self.prediction[self.target_index])
+
+    @property
+    def base_value(self) -> float:
+        """The base for the target."""
+        return float(self.base[self.target_index])
+
+    @property
+    def target_weights(self) -> FloatArray:
+        """Weights of the units for the target, shape (n_units,)."""
+        return self.weights[self.target_index]
+
+    @property
+    def tried_all(self) -> bool:
+        """Whether the model answered every combination of units, mixed from parts that add up."""
+        return bool(self.method.parameters.get("sampling") == ALL_COMBINATIONS)
+
+    def order(self) -> IntArray:
+        """Indices of the units, most supporting first, shape (n_units,); ties in unit order."""
+        return np.argsort(-self.target_weights, kind="stable")
+
+    def audio(self, keep: BoolArray) -> Audio:
+        """The clip with only some units, to listen to.
+
+        Parameters
+        ----------
+        keep : ndarray, shape (n_units,), bool
+
+        Returns
+        -------
+        Audio
+            Scaled down where it would overshoot full scale; its notes say so.
+
+        Raises
+        ------
+        InputError
+            Nothing is left to hear, or the explanation was read from JSON, which holds no sound.
+        """
+        if self.components is None:
+            raise InputError(
+                "this explanation holds no sound (it was read from JSON); expected one returned "
+                "by explain(): explain the clip again to listen to it"
+            )
+        samples = self.components.mix(np.atleast_2d(keep))[0]
+        peak = float(np.abs(samples).max())
+        notes: tuple[str, ...] = ("some units absent",)
+        if peak > 1.0:
+            samples = samples / peak
+            notes = (*notes, f"scaled by {1 / peak:.3f} to stay within full scale")
+        return Audio(
+            samples=samples,
+            sample_rate=self.components.sample_rate,
+            source=self.clip.path,
+            notes=notes,
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a unit and label, indexed (file, start, end) as audformat's segments are.
+
+        Columns: unit, low_hz, high_hz, label, weight, ci_low, ci_high.
+        """
+        import pandas as pd
+
+        rows = [
+            {
+                "file": self.clip.path,
+                "start": pd.Timedelta(seconds=unit.start_s),
+                "end": pd.Timedelta(seconds=unit.end_s),
+                "unit": unit.name,
+                "low_hz": unit.low_hz,
+                "high_hz": unit.high_hz,
+                "label": label,
+                "weight": self.weights[row, column],
+                "ci_low": np.nan if self.ci_low is None else self.ci_low[row, column],
+                "ci_high": np.nan if self.ci_high is None else self.ci_high[row, column],
+            }
+            for row, label in enumerate(self.labels)
+            for column, unit in enumerate(self.units)
+        ]
+        return pd.DataFrame(rows).set_index(["file", "start", "end"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The explanation as JSON types; see the JSON page of the documentation."""
+        row = self.target_index
+        units = []
+        for column, unit in enumerate(self.units):
+            entry: dict[str, Any] = asdict(unit) | {"weight": float(self.weights[row, column])}
+            if self.ci_low is not None and self.ci_high is not None:
+                entry["ci_low"] = float(self.ci_low[row, column])
+                entry["ci_high"] = float(self.ci_high[row, column])
+            units.append(entry)
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "clip": asdict(self.clip) | {"notes": list(self.clip.notes)},
+            "model": {"name": self.model, "labels": list(self.labels)},
+            "prediction": _by_label(self.labels, self.prediction),
+            "target": self.target,
+            "output_value": self.output_value,
+            "base_value": self.base_value,
+            "n_model_calls": self.n_model_calls,
+            "method": {
+                "name": self.method.name,
+                "parameters": dict(self.method.parameters),
+                "seed": self.method.seed,
+                "versions": dict(self.method.versions),
+            },
+            "units": units,
+            "all_targets": _by_label(self.labels, self.weights),
+            "all_bases": _by_label(self.labels, self.base),
+            "all_ci_low": None if self.ci_low is None else _by_label(self.labels, self.ci_low),
+            "all_ci_high": None if self.ci_high is None else _by_label(self.labels, self.ci_high),
+            "interactions": (
+                None if self.interactions is None else _by_label(self.labels, self.interactions)
+            ),
+            "fidelity": _number(self.fidelity[row]),
+            "all_fidelity": {
+                label: _number(value)
+                for label, value in zip(self.labels, self.fidelity, strict=True)
+            },
+            "evaluations": {
+                "keep": ["".join("01"[bit] for bit in bits) for bits in self.keep.astype(int)],
+                "outputs": self.outputs.tolist(),
+            },
+            "account": self.account,
+            "timing_s": self.timing_s,
+        }
+
+    def to_json(self) -> str:
+        """The explanation as JSON text, two spaces of indent, NaN as null."""
+        return dump_json(self.to_dict())
+
+    @classmethod
+    def from_json(cls, text: str) -> Explanation:
+        """Read what :meth:`to_json` wrote; further keys are ignored.
+
+        Raises
+        ------
+        InputError
+            Not JSON, another schema version, or a key is missing.
+        """
+        try:
+            data = json.loads(text)
+            version = data["schema_version"]
+        except (json.JSONDecodeError, TypeError, KeyError) as error:
+            raise InputError(
+                f"not an explanation ({error!r}); expected the JSON that cuelens writes"
+            ) from error
+        if version != SCHEMA_VERSION:
+            raise InputError(
+                f"explanation has schema version {version!r}; expected {SCHEMA_VERSION}: read it "
+                "with the version of cuelens that wrote it"
+            )
+        try:
+            return _from_dict(data)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"explanation is incomplete or damaged: {error!r}") from error
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the units' weights for the target with their intervals; returns the axes."""
+        from cuelens.explain.figures import plot_weights
+
+        return plot_weights(self, ax)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``explanation.json`` into a folder, which is made if needed; returns the file."""
+        file = Path(folder) / "explanation.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(self.to_json(), encoding="utf-8")
+        return file
+
+
+def dump_json(data: Mapping[str, Any]) -> str:
+    """JSON text as cuelens writes it everywhere."""
+    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _from_dict(data: Mapping[str, Any]) -> Explanation:
+    labels = tuple(data["model"]["labels"])
+
+    def table(name: str) -> FloatArray | None:
+        return None if data[name] is None else np.array([data[name][label] for label in labels])
+
+    def required(name: str) -> FloatArray:
+        return np.array([data[name][label] for label in labels], dtype=np.float64)
+
+    unit_fields = [item.name for item in fields(Unit)]
+    return Explanation(
+        clip=Clip(**{**data["clip"], "notes": tuple(data["clip"]["notes"])}),
+        model=data["model"]["name"],
+        labels=labels,
+        target=data["target"],
+        prediction=required("prediction"),
+        base=required("all_bases"),
+        units=tuple(Unit(**{name: unit[name] for name in unit_fields}) for unit in data["units"]),
+        weights=required("all_targets"),
+        ci_low=table("all_ci_low"),
+        ci_high=table("all_ci_high"),
+        interactions=table("interactions"),
+        fidelity=required("all_fidelity"),  # null becomes NaN
+        keep=np.array([[bit == "1" for bit in bits] for bits in data["evaluations"]["keep"]]),
+        outputs=np.array(data["evaluations"]["outputs"]),
+        n_model_calls=data["n_model_calls"],
+        method=Method(**data["method"]),
+        account=data["account"],
+        timing_s=data["timing_s"],
+    )
+
+
+def _by_label(labels: tuple[str, ...], values: FloatArray) -> dict[str, Any]:
+    return dict(zip(labels, values.tolist(), strict=True))
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

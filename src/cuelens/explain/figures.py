@@ -1,0 +1,135 @@
+"""Figures of explanations, ready for a paper: matplotlib axes in, matplotlib axes out.
+
+One palette everywhere, readable without colour vision: orange supports, blue speaks against.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cuelens.errors import InputError
+from cuelens.features.log_mel import hz_to_mel, mel_to_hz
+from cuelens.typing import FloatArray
+from cuelens.units.frequency_bands import short_time_transform
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from cuelens.audio import Audio
+    from cuelens.explain.explanation import Explanation
+
+SUPPORTS = "#c2561a"
+AGAINST = "#2a6ebb"
+NEUTRAL = "#6b6b6b"
+SPECTROGRAM_RANGE_DB = 70.0
+
+
+def new_axes(width_in: float = 5.2, height_in: float = 3.2) -> Axes:
+    """Axes of a figure of its own, without pyplot's global state."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width_in, height_in), layout="constrained").subplots()
+
+
+def save_png(ax: Axes, file: Path) -> None:
+    """Write the figure that axes belong to; the same figure gives the same bytes."""
+    figure = ax.get_figure(root=True)
+    if figure is None:
+        raise InputError("these axes belong to no figure; expected axes of a figure")
+    figure.savefig(file, dpi=150, metadata={"Software": None})
+
+
+def plot_weights(explanation: Explanation, ax: Axes | None = None) -> Axes:
+    """Weights of the units for the target, low frequencies at the bottom, with 95 % intervals."""
+    ax = ax or new_axes(5.2, 1.2 + 0.28 * len(explanation.units))
+    row = explanation.target_index
+    weights = explanation.target_weights
+    rows = np.arange(len(weights))
+    ax.barh(rows, weights, color=[SUPPORTS if w > 0 else AGAINST for w in weights], height=0.72)
+    if explanation.ci_low is not None and explanation.ci_high is not None:
+        reach = np.abs(np.stack([explanation.ci_low[row], explanation.ci_high[row]]) - weights)
+        ax.errorbar(weights, rows, xerr=reach, fmt="none", ecolor="black", capsize=2, lw=1)
+    ax.axvline(0.0, color="black", lw=0.8)
+    ax.set_yticks(rows, [unit.name for unit in explanation.units])
+    ax.set_xlabel(f"weight: change of p({explanation.target})")
+    ax.set_title(f"What supports “{explanation.target}”", fontsize=10)
+    _tidy(ax)
+    return ax
+
+
+def plot_prediction(explanation: Explanation, ax: Axes | None = None) -> Axes:
+    """The model's answer as bars, most probable label on top."""
+    ax = ax or new_axes(5.2, 1.0 + 0.28 * len(explanation.labels))
+    order = np.argsort(explanation.prediction)
+    names = [explanation.labels[index] for index in order]
+    colours = [SUPPORTS if name == explanation.target else NEUTRAL for name in names]
+    ax.barh(range(len(names)), explanation.prediction[order], color=colours, height=0.72)
+    ax.set_yticks(range(len(names)), names)
+    ax.set_xlim(0, 1)
+    ax.set_xlabel("probability")
+    ax.set_title(f"Answer of {explanation.model}", fontsize=10)
+    _tidy(ax)
+    return ax
+
+
+def plot_spectrogram(audio: Audio, explanation: Explanation, ax: Axes | None = None) -> Axes:
+    """Spectrogram of a clip on a mel axis, bands tinted by their weight for the target."""
+    from matplotlib.colors import to_rgba
+
+    ax = ax or new_axes(6.4, 3.2)
+    image = spectrogram_db(audio)
+    top_mel = float(hz_to_mel(audio.sample_rate / 2))
+    shown = ax.imshow(
+        image,
+        origin="lower",
+        aspect="auto",
+        cmap="gray_r",
+        extent=(0.0, audio.duration_s, 0.0, top_mel),
+        vmin=-SPECTROGRAM_RANGE_DB,
+        vmax=0.0,
+    )
+    strength = np.abs(explanation.target_weights)
+    strength = 0.45 * strength / max(float(strength.max()), 1e-12)
+    for unit, weight, alpha in zip(
+        explanation.units, explanation.target_weights, strength, strict=True
+    ):
+        low, high = float(hz_to_mel(unit.low_hz)), float(hz_to_mel(unit.high_hz))
+        colour = SUPPORTS if weight > 0 else AGAINST
+        ax.axhspan(low, high, color=to_rgba(colour, float(alpha)), lw=0)
+        ax.axhline(high, color="black", lw=0.3)
+    ticks_hz = [
+        hz for hz in (250, 500, 1000, 2000, 4000, 8000, 16000) if hz <= audio.sample_rate / 2
+    ]
+    ax.set_yticks([float(hz_to_mel(hz)) for hz in ticks_hz], [str(hz) for hz in ticks_hz])
+    ax.set_xlabel("time (s)")
+    ax.set_ylabel("frequency (Hz)")
+    ax.set_title(f"Orange supports “{explanation.target}”, blue speaks against it", fontsize=10)
+    ax.figure.colorbar(shown, ax=ax, label="level (dB)", pad=0.01)
+    return ax
+
+
+def spectrogram_db(audio: Audio, *, n_rows: int = 160) -> FloatArray:
+    """Short-time spectrum on a mel axis, in dB below its maximum.
+
+    Returns
+    -------
+    ndarray, shape (n_rows, n_frames), float64
+        Row 0 is the lowest frequency; rows are equally spaced in mel up to half the sample rate.
+    """
+    transform = short_time_transform(audio.sample_rate)
+    power = np.abs(transform.stft(audio.samples.astype(np.float64))) ** 2
+    first, last = transform.lower_border_end[1], transform.upper_border_begin(audio.samples.size)[1]
+    if last - first >= 2:  # leave out frames that reach beyond the clip
+        power = power[:, first - transform.p_min : last - transform.p_min]
+    rows_hz = mel_to_hz((np.arange(n_rows) + 0.5) / n_rows * float(hz_to_mel(transform.f[-1])))
+    nearest = np.clip(np.round(rows_hz / transform.delta_f).astype(int), 0, len(transform.f) - 1)
+    db = 10 * np.log10(np.maximum(power[nearest], 1e-12))
+    return np.maximum(db - db.max(), -SPECTROGRAM_RANGE_DB)
+
+
+def _tidy(ax: Axes) -> None:
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.tick_params(labelsize=8)

@@ -1,0 +1,101 @@
+"""Asking the model: coalitions in, outputs out, each asked once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from cuelens.models.base import Model, predict
+from cuelens.typing import BoolArray, FloatArray
+
+_BATCH_SAMPLES = 8_000_000  # samples handed to the model at once: 32 MB of float32
+
+
+class Mixer(Protocol):
+    """What a game needs of a decomposed clip."""
+
+    def __len__(self) -> int: ...
+
+    def mix(self, keep: BoolArray) -> FloatArray: ...
+
+
+class CoalitionGame:
+    """The model's output as a function of which units are present.
+
+    Parameters
+    ----------
+    model : Model
+    components : Components
+        Anything with ``mix(keep) -> (n_coalitions, n_samples)``.
+    n_samples : int
+        Length of the clip, to size the batches.
+
+    Attributes
+    ----------
+    n_model_calls : int
+        Waveforms that the model was given.  A coalition asked for again costs nothing.
+    """
+
+    def __init__(self, model: Model, components: Mixer, *, n_samples: int) -> None:
+        self._model = model
+        self._components = components
+        self._batch = max(1, _BATCH_SAMPLES // n_samples)
+        self._rows: dict[bytes, int] = {}
+        self._keep: list[BoolArray] = []
+        self._outputs: list[FloatArray] = []
+
+    @property
+    def n_model_calls(self) -> int:
+        return len(self._rows)
+
+    def __call__(self, keep: BoolArray) -> FloatArray:
+        """Outputs of coalitions.
+
+        Parameters
+        ----------
+        keep : ndarray, shape (n_coalitions, n_units), bool
+
+        Returns
+        -------
+        ndarray, shape (n_coalitions, n_labels), float64
+        """
+        keys = [row.tobytes() for row in np.ascontiguousarray(keep)]
+        new = {key: index for index, key in enumerate(keys) if key not in self._rows}
+        indices = sorted(new.values())
+        for first in range(0, len(indices), self._batch):
+            rows = keep[indices[first : first + self._batch]]
+            outputs = predict(self._model, list(self._components.mix(rows)))
+            for row, output in zip(rows, outputs, strict=True):
+                self._rows[row.tobytes()] = len(self._outputs)
+                self._keep.append(row)
+                self._outputs.append(output)
+        return np.stack([self._outputs[self._rows[key]] for key in keys])
+
+    def evaluations(self) -> tuple[BoolArray, FloatArray]:
+        """Every coalition asked so far, in order, and its outputs."""
+        return np.stack(self._keep), np.stack(self._outputs)
+
+
+Progress = Callable[[int], None]
+
+
+class CountingModel:
+    """A model that reports how many waveforms it has answered, for progress bars and tests."""
+
+    def __init__(self, model: Model, progress: Progress, *, batch_size: int = 16) -> None:
+        self._model = model
+        self._progress = progress
+        self._batch_size = batch_size
+        self.labels: tuple[str, ...] = tuple(model.labels)
+        self.sample_rate: int = model.sample_rate
+        self.name: str = getattr(model, "name", type(model).__name__)
+
+    def predict_proba(self, waveforms: Sequence[FloatArray]) -> FloatArray:
+        outputs = []
+        for first in range(0, len(waveforms), self._batch_size):
+            some = waveforms[first : first + self._batch_size]
+            outputs.append(self._model.predict_proba(some))
+            self._progress(len(some))
+        return np.concatenate(outputs)

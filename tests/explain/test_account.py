@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cuelens import Audio, EmoLime
+from cuelens.explain.account import ENGLISH, band_account
+from cuelens.testing import BandModel, noise
+
+
+@pytest.fixture(scope="module")
+def explanation():
+    audio = Audio(samples=noise(), sample_rate=16_000)
+    return EmoLime().explain(BandModel(band_hz=(500.0, 3000.0)), audio)
+
+
+def with_weights(explanation, weights, **changes):
+    table = explanation.weights.copy()
+    table[explanation.target_index] = weights
+    return replace(explanation, weights=table, **changes)
+
+
+def test_names_the_answer_and_the_bands(explanation):
+    text = band_account(with_weights(explanation, [0, 0, 0.4, 0, 0, -0.2, 0, 0]))
+    assert text.startswith("The model one band answers high (p = 0.")
+    assert "754–1145 Hz supplies most of the support for high (+0.40)" in text
+    assert "2492–3676 Hz speaks most against it (-0.20)" in text
+
+
+def test_neighbours_become_one_range(explanation):
+    text = band_account(with_weights(explanation, [0, 0.3, 0.3, 0.0, 0, 0, 0, 0.2]))
+    assert "377–1145 Hz supplies most of the support for high (+0.60)" in text
+
+
+def test_uncertain_bands_are_not_named(explanation):
+    weights = np.array([0, 0, 0.4, 0, 0.3, 0, 0, 0])
+    reach = np.array([0, 0, 0.1, 0, 0.5, 0, 0, 0])
+    low, high = np.zeros((2, 8)), np.zeros((2, 8))
+    low[0], high[0] = weights - reach, weights + reach
+    text = band_account(with_weights(explanation, weights, ci_low=low, ci_high=high))
+    assert "754–1145 Hz" in text
+    assert "1689" not in text
+    assert "95 % intervals" in text
+
+
+def test_no_support_is_said(explanation):
+    text = band_account(with_weights(explanation, np.full(8, -0.1)))
+    assert "no band clearly supports high" in text
+
+
+def test_asked_about_another_label(explanation):
+    text = band_account(replace(explanation, target="low"))
+    assert "answers high" in text
+    assert "asked about low, it gives p = " in text
+
+
+@pytest.mark.parametrize(
+    ("fidelity", "phrase"),
+    [
+        (0.8, "adding them up explains 80 % of"),
+        (0.3, "explains only 30 % of"),
+        (-2.0, "does not predict how its answer changes"),
+        (np.nan, "there is nothing to explain"),
+    ],
+)
+def test_trust_follows_the_fidelity(explanation, fidelity, phrase):
+    text = band_account(replace(explanation, fidelity=np.full(2, fidelity)))
+    assert phrase in text
+    assert text.endswith(".")
+
+
+def test_another_language_replaces_the_templates(explanation):
+    words = {
+        **ENGLISH,
+        "answer": "Das Modell {model} antwortet {top} (p = {p_top})",
+        "and": " und ",
+    }
+    assert band_account(explanation, words=words).startswith("Das Modell one band antwortet high")
+
+
+def test_same_numbers_same_words(explanation):
+    assert band_account(explanation) == band_account(explanation) == explanation.account

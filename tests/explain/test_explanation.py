@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cuelens import Audio, EmoLime, Explanation, FrequencyBands, InputError
+from cuelens.testing import BandModel, noise
+
+MODEL = BandModel(band_hz=(500.0, 3000.0))
+
+
+@pytest.fixture(scope="module")
+def explanation() -> Explanation:
+    audio = Audio(samples=noise(level=0.3), sample_rate=16_000, source="a <b>.wav")
+    return EmoLime(samples=100).explain(MODEL, audio)
+
+
+def test_json_round_trip(explanation):
+    again = Explanation.from_json(explanation.to_json())
+    assert again.to_json() == explanation.to_json()
+    np.testing.assert_array_equal(again.weights, explanation.weights)
+    np.testing.assert_array_equal(again.keep, explanation.keep)
+    assert again.units == explanation.units
+    assert again.clip == explanation.clip
+
+
+def test_json_with_interactions_round_trips():
+    audio = Audio(samples=noise(), sample_rate=16_000)
+    found = EmoLime(interactions=True, units=FrequencyBands(n_bands=3)).explain(MODEL, audio)
+    again = Explanation.from_json(found.to_json())
+    np.testing.assert_array_equal(again.interactions, found.interactions)
+    assert again.tried_all
+
+
+def test_json_follows_the_contract(explanation):
+    data = json.loads(explanation.to_json())
+    assert data["clip"] == {
+        "path": "a <b>.wav",
+        "sha256": explanation.clip.sha256,
+        "duration_s": 1.0,
+        "sample_rate_hz": 16_000,
+        "notes": [],
+    }
+    assert data["model"] == {"name": "one band", "labels": ["high", "low"]}
+    assert data["output_value"] == data["prediction"][data["target"]]
+    unit = data["units"][2]
+    assert {"name", "low_hz", "high_hz", "start_s", "end_s", "weight"} <= set(unit)
+    assert unit["ci_low"] <= unit["weight"] <= unit["ci_high"]
+    assert data["all_targets"][data["target"]][2] == unit["weight"]
+    assert data["method"]["seed"] == 42
+    assert data["method"]["parameters"]["n_bands"] == 8
+    assert data["method"]["versions"]["cuelens"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("not json", "expected the JSON that cuelens writes"),
+        ("[]", "expected the JSON that cuelens writes"),
+        ('{"schema_version": 99}', "schema version 99; expected 1"),
+        ('{"schema_version": 1}', "incomplete or damaged"),
+    ],
+)
+def test_what_is_no_explanation_is_refused(text, message):
+    with pytest.raises(InputError, match=message):
+        Explanation.from_json(text)
+
+
+def test_frame_joins_with_feature_tables(explanation):
+    frame = explanation.to_frame()
+    assert frame.index.names == ["file", "start", "end"]
+    assert len(frame) == 2 * 8
+    assert frame.index.get_level_values("end")[0] == pd.Timedelta(seconds=1)
+    row = frame[(frame["label"] == "high") & (frame["low_hz"] == 0.0)].iloc[0]
+    assert row["weight"] == explanation.weights[0, 0]
+
+
+def test_parts_can_be_heard(explanation):
+    keep = np.arange(8) < 4
+    together = explanation.audio(keep).samples + explanation.audio(~keep).samples
+    np.testing.assert_allclose(together, explanation.components.waveform, atol=1e-6)
+    with pytest.raises(InputError, match="silent"):
+        explanation.audio(np.zeros(8, bool))
+    with pytest.raises(InputError, match="holds no sound"):
+        Explanation.from_json(explanation.to_json()).audio(keep)
+
+
+def test_arrays_are_read_only(explanation):
+    with pytest.raises(ValueError, match="read-only"):
+        explanation.weights[0, 0] = 1.0
+
+
+def test_save_writes_json(explanation, tmp_path):
+    file = explanation.save(tmp_path / "new" / "folder")
+    assert Explanation.from_json(file.read_text(encoding="utf-8")).target == explanation.target
+
+
+def test_plot_shows_every_unit_with_its_weight(explanation):
+    axes = explanation.plot()
+    widths = [bar.get_width() for bar in axes.patches]
+    np.testing.assert_allclose(widths, explanation.target_weights)
+    assert [text.get_text() for text in axes.get_yticklabels()] == [
+        unit.name for unit in explanation.units
+    ]
