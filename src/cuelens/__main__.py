@@ -1,0 +1,5 @@
+"""``python -m cuelens``."""
+
+from cuelens.cli import main
+
+main()

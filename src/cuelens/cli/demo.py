@@ -1,0 +1,62 @@
+"""``cuelens demo``."""
+
+from __future__ import annotations
+
+import os
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cuelens.cli.console import err, out
+
+_CORPUS_CLIPS = 6
+
+
+def demo(
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder for the reports.")] = Path(
+        "cuelens-demo"
+    ),
+    model: Annotated[str, typer.Option(help="Model to explain.")] = "emodb-cnn",
+    corpus: Annotated[
+        str | None,
+        typer.Option(
+            help="Corpus to take clips from; by default one under CUELENS_DATA, else the synthetic clips that come with cuelens.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Explain a few clips and write their reports: the quickest way to see what cuelens does.
+
+    Uses real speech when a corpus is named or found under CUELENS_DATA, otherwise synthetic speech
+    (espeak-ng and the WORLD vocoder) that comes with cuelens. Nothing is downloaded.
+    """
+    from cuelens.cli.explain import explain_one, unique_folders
+    from cuelens.explain import EmoLime
+    from cuelens.models import load_model
+
+    clips, source = _clips(corpus)
+    out.print(f"Explaining {len(clips)} clips ({source}) with {model}.", highlight=False)
+    loaded = load_model(model)
+    reports = []
+    for clip, folder in zip(clips, unique_folders(clips, out_dir), strict=True):
+        reports.append(explain_one(clip, folder, explainer=EmoLime(), model=loaded))
+    out.print(f"{len(reports)} reports are in {out_dir.resolve()}.", markup=False, highlight=False)
+    out.print(f"Look here first: {reports[0]}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _clips(corpus: str | None) -> tuple[list[Path], str]:
+    from cuelens.corpora import find_corpus, load_corpus
+
+    if corpus is None and os.environ.get("CUELENS_DATA"):
+        found = [name for name in ("emodb", "emodb-2s", "ravdess", "tess") if find_corpus(name)]
+        corpus = found[0] if found else None
+        if corpus is None:
+            err.print("no known corpus under CUELENS_DATA: using synthetic speech")
+    if corpus is not None:
+        loaded = load_corpus(corpus)
+        table = loaded.table.groupby("emotion", sort=True).head(1)
+        return [Path(file) for file in table["file"][:_CORPUS_CLIPS]], f"real speech, {loaded.name}"
+    folder = Path(str(files("cuelens") / "demo_clips"))
+    return sorted(folder.glob("*.flac")), "synthetic speech"

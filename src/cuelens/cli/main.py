@@ -1,0 +1,71 @@
+"""``cuelens``: commands, and what happens when one of them fails."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import Annotated, Any
+
+import typer
+
+from cuelens.cli.console import err, print_error
+from cuelens.cli.corpus import corpus_app
+from cuelens.cli.demo import demo
+from cuelens.cli.explain import explain
+from cuelens.cli.models import models
+from cuelens.cli.train import train
+from cuelens.errors import CuelensError, CuelensWarning
+
+app = typer.Typer(
+    name="cuelens",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(explain)
+app.command()(demo)
+app.command()(models)
+app.command()(train)
+app.add_typer(corpus_app, name="corpus")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from cuelens import __version__
+
+        typer.echo(f"cuelens {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """See which acoustic cues a speech-emotion model listens to.
+
+    Start with **cuelens demo**, then **cuelens explain CLIP --out results**.
+    """
+
+
+def main() -> None:
+    """Run the command line; exit 2 and one line on standard error on bad input."""
+    warnings.showwarning = _show_warning
+    warnings.filterwarnings("always", category=CuelensWarning)
+    try:
+        app(standalone_mode=True)
+    except CuelensError as error:
+        print_error(error)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        err.print("interrupted")
+        sys.exit(130)
+
+
+def _show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
+    if issubclass(category, CuelensWarning):
+        err.print("[yellow]note:[/yellow]", str(message), markup=True, highlight=False)

@@ -1,0 +1,263 @@
+"""The report of one clip: everything a reader needs in one HTML file that works offline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cuelens.audio import Audio
+from cuelens.errors import InputError
+from cuelens.evaluate import RemovalCurve
+from cuelens.explain import Explanation
+from cuelens.explain.explanation import dump_json
+from cuelens.explain.figures import (
+    new_axes,
+    plot_prediction,
+    plot_spectrogram,
+    plot_weights,
+    save_png,
+)
+from cuelens.features.log_mel import hz_to_mel
+from cuelens.report.encode import data_url, flac_bytes, spectrogram_png
+from cuelens.report.figures import plot_removal
+
+_PLOT_WIDTH, _PLOT_HEIGHT = 560.0, 240.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Player:
+    """One sound of the report: what it is, why it is worth hearing, and its bytes."""
+
+    title: str
+    hint: str
+    url: str
+
+
+def write_clip_report(
+    folder: str | Path,
+    *,
+    explanation: Explanation,
+    removal: RemovalCurve,
+    audio: Audio,
+) -> Path:
+    """Write ``explanation.json``, ``report.html``, figures (PNG) and sounds (FLAC) into a folder.
+
+    Parameters
+    ----------
+    folder : path
+        Made if needed; files of the same names are replaced.
+    explanation : Explanation
+        As returned by ``explain()``.
+    removal : RemovalCurve
+    audio : Audio
+        The clip, at the rate it was explained at.
+
+    Returns
+    -------
+    Path
+        The report.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    content = explanation.to_dict() | {"removal": removal.to_dict()}
+    (folder / "explanation.json").write_text(dump_json(content), encoding="utf-8")
+    for name, axes in (
+        ("weights", plot_weights(explanation)),
+        ("prediction", plot_prediction(explanation)),
+        ("spectrogram", plot_spectrogram(audio, explanation)),
+        ("removal", plot_removal(removal, explanation, new_axes(5.2, 3.2))),
+    ):
+        save_png(axes, folder / f"{name}.png")
+    sounds = _sounds(explanation, audio)
+    for name, sound in sounds.items():
+        file = folder / f"{name}.flac"
+        if sound is None:
+            file.unlink(missing_ok=True)
+        else:
+            file.write_bytes(flac_bytes(sound))
+    report = folder / "report.html"
+    report.write_text(
+        report_html(explanation=explanation, removal=removal, audio=audio), encoding="utf-8"
+    )
+    return report
+
+
+def report_html(*, explanation: Explanation, removal: RemovalCurve, audio: Audio) -> str:
+    """The report as HTML text; labels, names and paths are escaped."""
+    from jinja2 import (
+        Environment,
+        PackageLoader,
+        StrictUndefined,
+    )
+
+    environment = Environment(
+        loader=PackageLoader("cuelens.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = lambda value: f"{value:.3f}"
+    environment.filters["signed"] = lambda value: f"{value:+.3f}".replace("-", "−")
+    return environment.get_template("clip_report.html").render(
+        explanation=explanation,
+        clip_name=Path(explanation.clip.path).name,
+        prediction=_prediction(explanation),
+        bands=_bands(explanation),
+        scale=_scale(explanation),
+        spectrogram=data_url(spectrogram_png(audio), "image/png"),
+        time_ticks=_time_ticks(explanation.clip.duration_s),
+        frequency_ticks=_frequency_ticks(explanation.clip.sample_rate_hz),
+        players=_players(explanation, audio),
+        removal=_removal(removal),
+        lost=removal.lost(),
+        n_lost=max(1, len(explanation.units) // 2),
+        exact=explanation.ci_low is None,
+        surrogate=explanation.method.parameters.get("estimator") == "lime",
+    )
+
+
+def _sounds(explanation: Explanation, audio: Audio) -> dict[str, Audio | None]:
+    """The most and the least supporting parts; None where nothing is left to hear."""
+    supports = explanation.target_weights > 0
+
+    def part(keep: Any) -> Audio | None:
+        if not keep.any():
+            return None
+        try:
+            return explanation.audio(keep)
+        except InputError:  # silent
+            return None
+
+    return {"supporting": part(supports), "without_supporting": part(~supports)}
+
+
+def _players(explanation: Explanation, audio: Audio) -> list[Player]:
+    hints = {
+        "supporting": (
+            f"Only what supports “{explanation.target}”",
+            "the bands with a weight above zero",
+        ),
+        "without_supporting": (
+            f"The clip without what supports “{explanation.target}”",
+            "the other bands",
+        ),
+    }
+    players = [
+        Player(
+            title="The clip",
+            hint="as the model heard it",
+            url=data_url(flac_bytes(audio), "audio/flac"),
+        )
+    ]
+    for name, sound in _sounds(explanation, audio).items():
+        title, hint = hints[name]
+        if sound is not None:
+            url = data_url(flac_bytes(sound), "audio/flac")
+            players.append(Player(title=title, hint=hint, url=url))
+    return players
+
+
+def _prediction(explanation: Explanation) -> list[dict[str, Any]]:
+    order = np.argsort(-explanation.prediction, kind="stable")
+    return [
+        {
+            "label": explanation.labels[index],
+            "p": float(explanation.prediction[index]),
+            "target": explanation.labels[index] == explanation.target,
+        }
+        for index in order
+    ]
+
+
+def _scale(explanation: Explanation) -> float:
+    """Largest reach of weights and intervals, so that bars fill their column."""
+    row = explanation.target_index
+    values = [explanation.target_weights]
+    values += [ci[row] for ci in (explanation.ci_low, explanation.ci_high) if ci is not None]
+    return max(float(np.abs(np.concatenate(values)).max()), 1e-9)
+
+
+def _bands(explanation: Explanation) -> list[dict[str, Any]]:
+    """Bands from high to low, as they stand in the spectrogram."""
+    row, scale = explanation.target_index, _scale(explanation)
+    top = float(hz_to_mel(explanation.clip.sample_rate_hz / 2))
+    bands = []
+    for index in reversed(range(len(explanation.units))):
+        unit, weight = explanation.units[index], float(explanation.target_weights[index])
+        low, high = (float(hz_to_mel(hz)) / top for hz in (unit.low_hz, unit.high_hz))
+        band = {
+            "name": unit.name,
+            "weight": weight,
+            "bar": 50 * abs(weight) / scale,
+            "supports": weight > 0,
+            "alpha": 0.5 * abs(weight) / max(float(np.abs(explanation.target_weights).max()), 1e-9),
+            "from_top": 100 * (1 - high),
+            "height": 100 * (high - low),
+            "interval": None,
+        }
+        if explanation.ci_low is not None and explanation.ci_high is not None:
+            ci_low, ci_high = explanation.ci_low[row, index], explanation.ci_high[row, index]
+            band["interval"] = {
+                "low": float(ci_low),
+                "high": float(ci_high),
+                "left": 50 + 50 * float(ci_low) / scale,
+                "width": 50 * float(ci_high - ci_low) / scale,
+            }
+        bands.append(band)
+    return bands
+
+
+def _time_ticks(duration_s: float) -> list[dict[str, Any]]:
+    steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
+    step = next((step for step in steps if duration_s / step <= 6), 1200)
+    times = np.arange(0, duration_s * 0.98, step)
+    return [{"left": 100 * float(t) / duration_s, "text": f"{t:g} s"} for t in times]
+
+
+def _frequency_ticks(sample_rate: int) -> list[dict[str, Any]]:
+    top = sample_rate / 2
+    shown = [hz for hz in (250, 500, 1000, 2000, 4000, 8000, 16000) if hz <= top]
+    return [
+        {
+            "from_top": 100 * (1 - float(hz_to_mel(hz)) / float(hz_to_mel(top))),
+            "text": f"{hz / 1000:g}k" if hz >= 1000 else f"{hz}",
+        }
+        for hz in shown
+    ]
+
+
+def _removal(removal: RemovalCurve) -> dict[str, Any]:
+    """The removal curve as points of an SVG picture of 560 x 240 units."""
+    n_units = len(removal.by_weight) - 1
+
+    def points(values: Any) -> str:
+        return " ".join(
+            f"{_PLOT_WIDTH * k / n_units:.1f},{_PLOT_HEIGHT * (1 - float(value)):.1f}"
+            for k, value in enumerate(values)
+        )
+
+    return {
+        "by_weight": points(removal.by_weight),
+        "random": points(removal.random_mean),
+        "range": points(removal.random_high)
+        + " "
+        + " ".join(reversed(points(removal.random_low).split())),
+        "lowest": None if removal.lowest is None else points(removal.lowest),
+        "n_units": n_units,
+        "step": _PLOT_WIDTH / n_units,
+        "rows": [
+            {
+                "n": k,
+                "by_weight": float(removal.by_weight[k]),
+                "random": float(removal.random_mean[k]),
+                "low": float(removal.random_low[k]),
+                "high": float(removal.random_high[k]),
+                "lowest": None if removal.lowest is None else float(removal.lowest[k]),
+            }
+            for k in range(n_units + 1)
+        ],
+    }

@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import CliRunner
+
+from cuelens.cli.explain import unique_folders
+from cuelens.cli.main import app
+from cuelens.errors import CuelensError
+from cuelens.testing import speech_like
+
+RUNNER = CliRunner()
+
+
+def run(*arguments: str):
+    """A command in this process; raises what the command line turns into one line."""
+    result = RUNNER.invoke(app, list(arguments))
+    if isinstance(result.exception, CuelensError):
+        raise result.exception
+    return result
+
+
+def command(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
+    """A command as the shell sees it."""
+    return subprocess.run(
+        [sys.executable, "-m", "cuelens", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("Fröhliche Stimmen")
+    file = folder / "ä clip.wav"
+    soundfile.write(file, speech_like(duration_s=0.8), 16_000)
+    return file
+
+
+@pytest.mark.parametrize("name", [None, "explain", "demo", "models", "train", "corpus"])
+def test_help_teaches(name):
+    result = run(*([name] if name else []), "--help")
+    assert result.exit_code == 0
+    assert "Usage" in result.output
+
+
+def test_version():
+    assert run("--version").output.startswith("cuelens ")
+
+
+def test_explain_prints_a_table_and_the_account(clip):
+    result = run("explain", str(clip))
+    assert result.exit_code == 0
+    assert "0–377 Hz" in result.stdout
+    assert "The model emodb-cnn answers" in " ".join(result.stdout.split())
+
+
+def test_explain_writes_a_report(clip, tmp_path):
+    result = run("explain", str(clip), "--out", str(tmp_path / "Ergebnisse ü"), "--bands", "4")
+    assert result.exit_code == 0
+    folder = tmp_path / "Ergebnisse ü" / "ä clip"
+    assert (folder / "report.html").exists()
+    assert len(json.loads((folder / "explanation.json").read_text("utf-8"))["units"]) == 4
+
+
+def test_json_is_all_that_standard_output_holds(clip):
+    result = run("explain", str(clip), "--json", "--target", "sadness", "--bands", "3")
+    data = json.loads(result.stdout)
+    assert data["target"] == "sadness"
+    assert data["n_model_calls"] == 8
+    lines = run("explain", str(clip), str(clip), "--json", "--bands", "3").stdout.splitlines()
+    assert [json.loads(line)["schema_version"] for line in lines] == [1, 1]
+
+
+def test_options_reach_the_explainer(clip):
+    result = run(
+        *("explain", str(clip), "--json", "--model", "emodb-egemaps", "--bands", "6"),
+        *("--scale", "octave", "--estimator", "lime", "--samples", "20", "--seed", "7"),
+    )
+    method = json.loads(result.stdout)["method"]
+    assert method["seed"] == 7
+    assert method["parameters"]["scale"] == "octave"
+    assert method["parameters"]["estimator"] == "lime"
+    assert method["parameters"]["samples"] == 20
+
+
+def bad_inputs(folder: Path, clip: Path) -> dict[str, tuple[list[str], str]]:
+    text = folder / "text.wav"
+    text.write_text("this is a text file")
+    empty = folder / "empty.wav"
+    empty.touch()
+    silent = folder / "silent.wav"
+    soundfile.write(silent, np.zeros(16_000), 16_000)
+    return {
+        "text": ([str(text)], "not audio that can be read"),
+        "empty": ([str(empty)], "empty (0 bytes)"),
+        "silent": ([str(silent)], "silent"),
+        "missing": ([str(folder / "missing.wav")], "no such file"),
+        "folder": ([str(folder)], "is a folder"),
+        "model": ([str(clip), "--model", "nonsense"], "neither a known name nor a folder"),
+        "target": ([str(clip), "--target", "joy"], "expected one of the model's labels"),
+        "bands": ([str(clip), "--bands", "1"], "n_bands is 1; expected 2 to 64"),
+        "samples": ([str(clip), "--samples", "5"], "samples is 5"),
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["text", "empty", "silent", "missing", "folder", "model", "target", "bands", "samples"],
+)
+def test_bad_input_gets_one_line_and_exit_code_2(name, tmp_path, clip):
+    arguments, message = bad_inputs(tmp_path, clip)[name]
+    result = command("explain", *arguments)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("error: ")
+    assert message in lines[0]
+
+
+def test_a_bad_clip_does_not_cost_the_others(clip, tmp_path):
+    bad = tmp_path / "bad.wav"
+    bad.write_text("no")
+    result = command("explain", str(bad), str(clip), "--out", str(tmp_path / "out"), "--bands", "3")
+    assert result.returncode == 2
+    assert (tmp_path / "out" / "ä clip" / "report.html").exists()
+    assert "1 of 2 clips could not be explained" in result.stderr
+
+
+def test_scaled_sound_is_noted_in_one_line(tmp_path):
+    loud = tmp_path / "loud.wav"
+    soundfile.write(loud, 3 * speech_like(duration_s=0.5), 16_000, subtype="FLOAT")
+    result = command("explain", str(loud), "--bands", "3")
+    assert result.returncode == 0
+    assert "note:" in result.stderr
+    assert "of full scale" in result.stderr
+
+
+def test_namesakes_get_folders_of_their_own(tmp_path):
+    clips = [Path("a/x.wav"), Path("b/x.flac"), Path("b/X.ogg"), Path("y.wav")]
+    names = [folder.name for folder in unique_folders(clips, tmp_path)]
+    assert names == ["x", "x-2", "X-3", "y"]
+    assert unique_folders(clips, None) == [None] * 4
+
+
+def test_models_lists_recall_and_shows_cards():
+    listed = run("models").output
+    assert "emodb-cnn" in listed
+    assert "emodb-egemaps" in listed
+    assert "leave one speaker out" in run("models", "emodb-cnn").output
+    with pytest.raises(CuelensError, match="not bundled"):
+        run("models", "emodb-xyz")
+
+
+def test_corpus_list():
+    assert "ravdess" in run("corpus", "list").output
+
+
+def test_corpus_check_finds_what_is_wrong(tmp_path):
+    for emotion in ("anger", "sadness"):
+        for take in range(2):
+            file = tmp_path / "mine" / emotion / f"{take}.wav"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(file, speech_like(duration_s=0.5, seed=take), 16_000)
+    result = run("corpus", "check", str(tmp_path / "mine"))
+    assert result.exit_code == 0
+    assert "same sound" in result.output  # anger/0 is sadness/0
+    (tmp_path / "mine" / "anger" / "broken.wav").write_text("no")
+    result = run("corpus", "check", str(tmp_path / "mine"))
+    assert result.exit_code == 2
+    assert "unreadable" in result.output
+
+
+def test_corpus_get_refuses_what_must_be_asked_for():
+    with pytest.raises(CuelensError, match="iemocap cannot be downloaded"):
+        run("corpus", "get", "iemocap", "--yes")
+
+
+def test_corpus_get_shows_the_licence_first():
+    result = RUNNER.invoke(app, ["corpus", "get", "ravdess"], input="n\n")
+    assert result.exit_code == 1
+    assert "CC BY-NC-SA" in result.output or "CC-BY-NC-SA" in result.output
+
+
+def test_train_and_use(tmp_path):
+    for speaker, f0 in (("spk-1", 110.0), ("spk-2", 150.0), ("spk-3", 210.0)):
+        for emotion, tilt in (("anger", -4.0), ("sadness", -14.0)):
+            for take in range(2):
+                file = tmp_path / "mine" / speaker / emotion / f"{take}.wav"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                samples = speech_like(f0_hz=f0, duration_s=0.5, tilt_db_per_octave=tilt, seed=take)
+                soundfile.write(file, samples, 16_000)
+    model = tmp_path / "model"
+    result = run("train", "--corpus", str(tmp_path / "mine"), "--out", str(model))
+    assert result.exit_code == 0
+    assert "leave one speaker out" in result.output
+    clip = tmp_path / "mine" / "spk-1" / "anger" / "0.wav"
+    result = run("explain", str(clip), "--model", str(model), "--bands", "3", "--json")
+    assert json.loads(result.stdout)["target"] == "anger"
+
+
+@pytest.mark.slow
+def test_demo_without_real_speech(tmp_path, monkeypatch):
+    monkeypatch.delenv("CUELENS_DATA", raising=False)
+    result = run("demo", "--out", str(tmp_path / "demo"))
+    assert result.exit_code == 0
+    assert "synthetic speech" in result.output
+    assert len(list((tmp_path / "demo").glob("*/report.html"))) == 10
+    assert "Look here first" in result.output
+
+
+@pytest.mark.corpus
+@pytest.mark.slow
+def test_demo_prefers_real_speech(data_dir, tmp_path, monkeypatch):
+    monkeypatch.setenv("CUELENS_DATA", str(data_dir))
+    result = run("demo", "--out", str(tmp_path / "demo"))
+    assert result.exit_code == 0
+    assert "real speech, emodb" in result.output
+
+
+@pytest.mark.corpus
+def test_original_recordings(data_dir, tmp_path):
+    files = sorted((data_dir / "io").glob("*.wav"))
+    result = command("explain", *map(str, files), "--out", str(tmp_path), "--bands", "3")
+    assert result.returncode == 0
+    assert len(list(tmp_path.glob("*/report.html"))) == len(files)
+
+
+def test_starting_is_quick():
+    code = "import sys, cuelens; sys.exit('scipy' in sys.modules or 'pandas' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,103 @@
+"""The report as a reader's browser shows it."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from cuelens import Audio, EmoLime
+from cuelens.evaluate import removal_curve
+from cuelens.report import write_clip_report
+from cuelens.testing import BandModel, speech_like
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+]
+NASTY = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    model = BandModel(band_hz=(500.0, 3000.0), labels=(NASTY, "low"))
+    source = f"{NASTY}.wav"
+    audio = Audio(samples=speech_like(duration_s=1.0), sample_rate=16_000, source=source)
+    explanation = EmoLime(samples=64).explain(model, audio)
+    removal = removal_curve(explanation, model)
+    folder = tmp_path_factory.mktemp("ü report")
+    return write_clip_report(folder, explanation=explanation, removal=removal, audio=audio)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as session:
+        chromium = session.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(params=[(1200, "light"), (360, "dark")], ids=["wide", "narrow and dark"])
+def page(browser, report, request):
+    width, scheme = request.param
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = context.new_page()
+    page.said, page.asked = [], []
+    page.on("console", lambda message: page.said.append(message.text))
+    page.on("pageerror", lambda error: page.said.append(str(error)))
+    page.on("dialog", lambda dialog: page.said.append("dialog"))
+    page.on("request", lambda request: page.asked.append(request.url))
+    page.goto(report.as_uri())
+    yield page
+    context.close()
+
+
+def until(page, expression):
+    """Wait for a condition; the page's policy forbids playwright's own way, which is eval."""
+    for _ in range(100):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(50)
+    pytest.fail(f"never true: {expression}")
+
+
+def test_opens_without_errors_requests_or_sideways_scrolling(page):
+    page.wait_for_timeout(300)
+    assert page.said == []
+    assert all(url.startswith(("file:", "data:")) for url in page.asked)
+    width = page.viewport_size["width"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert NASTY in page.inner_text("h1")
+
+
+def test_the_playhead_follows_the_player(page):
+    assert page.is_hidden("#playhead")
+    page.evaluate("document.querySelectorAll('audio')[0].play()")
+    until(page, "document.querySelectorAll('audio')[0].currentTime > 0.2")
+    left = page.evaluate("parseFloat(document.getElementById('playhead').style.left)")
+    assert 15 < left < 60
+
+
+def test_a_click_on_the_spectrogram_plays_from_there(page):
+    until(page, "document.querySelectorAll('audio')[0].duration > 0")
+    box = page.locator("#picture").bounding_box()
+    page.locator("#picture").click(position={"x": box["width"] * 0.6, "y": 20})
+    until(page, "document.querySelectorAll('audio')[0].currentTime >= 0.55")
+
+
+def test_weights_can_be_hidden_and_bands_light_up(page):
+    page.uncheck("#tint")
+    assert "plain" in page.get_attribute("#picture", "class")
+    page.hover("tr[data-band='2']")
+    assert "lit" in page.get_attribute(".tint[data-band='2']", "class")

@@ -1,0 +1,62 @@
+"""What the documentation says is what was measured, and what it points to is there."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from benchmarks.faithfulness import markdown_table
+from benchmarks.run import markdown_speed
+
+from cuelens.models import describe_bundled
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#\s]+)\)", page.read_text(encoding="utf-8")):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+def test_faithfulness_figures_are_the_measured_ones():
+    results = json.loads((ROOT / "benchmarks" / "results" / "faithfulness.json").read_text())
+    page = (ROOT / "docs" / "faithfulness.md").read_text(encoding="utf-8")
+    for model in results["lost"]:
+        assert markdown_table(results, model) in page
+    assert results["n_clips"] >= 60
+
+
+def test_speed_figures_are_the_measured_ones():
+    results = json.loads((ROOT / "benchmarks" / "results" / "speed.json").read_text())
+    assert markdown_speed(results) in (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
+
+
+def test_recall_in_the_documentation_is_that_of_the_models():
+    page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    for description in describe_bundled():
+        evaluation = description["evaluation"]
+        interval = f"{evaluation['uar_ci_low']:.2f} to {evaluation['uar_ci_high']:.2f}"
+        assert f"| {evaluation['uar']:.2f} ({interval}) |" in page
+
+
+def test_every_make_target_of_the_readme_exists():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    for page in PAGES:
+        named = re.findall(r"`?make ([a-z-]+)", page.read_text(encoding="utf-8"))
+        assert set(named) <= targets | {"up"}
+
+
+def test_version_is_the_same_everywhere():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert f"version: {project['version']}" in (ROOT / "CITATION.cff").read_text()
