@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +36,8 @@ class Audio:
         Path it was read from, or a name for sound made in memory.
     sha256 : str
         Of the file's bytes; of the samples where there is no file.  Filled in when left out.
+    start_s : float, s
+        Where the clip begins in the recording it is a part of.
     notes : tuple of str
         What was changed on the way in (resampled, downmixed, scaled), one short phrase each.
 
@@ -48,6 +51,7 @@ class Audio:
     sample_rate: int
     source: str = "array"
     sha256: str = ""
+    start_s: float = 0.0
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -176,7 +180,8 @@ def load_audio(
     return Audio(
         samples=samples,
         sample_rate=sample_rate or rate,
-        source=str(path),
+        source=os.fsencode(path).decode("utf-8", "replace"),
+        start_s=start_s,
         sha256=hashlib.sha256(content).hexdigest(),
         notes=tuple(notes),
     )

@@ -110,12 +110,26 @@ def bad_inputs(folder: Path, clip: Path) -> dict[str, tuple[list[str], str]]:
         "target": ([str(clip), "--target", "joy"], "expected one of the model's labels"),
         "bands": ([str(clip), "--bands", "1"], "n_bands is 1; expected 2 to 64"),
         "samples": ([str(clip), "--samples", "5"], "samples is 5"),
+        "seed": ([str(clip), "--seed", "-1"], "seed is -1"),
+        "out": ([str(clip), "--out", str(text)], "cannot be made"),
     }
 
 
 @pytest.mark.parametrize(
     "name",
-    ["text", "empty", "silent", "missing", "folder", "model", "target", "bands", "samples"],
+    [
+        "text",
+        "empty",
+        "silent",
+        "missing",
+        "folder",
+        "model",
+        "target",
+        "bands",
+        "samples",
+        "seed",
+        "out",
+    ],
 )
 def test_bad_input_gets_one_line_and_exit_code_2(name, tmp_path, clip):
     arguments, message = bad_inputs(tmp_path, clip)[name]
@@ -146,10 +160,19 @@ def test_scaled_sound_is_noted_in_one_line(tmp_path):
     assert "of full scale" in result.stderr
 
 
+def test_markup_in_file_names_is_text(tmp_path):
+    loud = tmp_path / "loud[red] x.wav"
+    soundfile.write(loud, 3 * speech_like(duration_s=0.3), 16_000, subtype="FLOAT")
+    result = command("explain", str(loud), "--bands", "2", "--out", str(tmp_path / "out"))
+    assert result.returncode == 0
+    assert "loud[red] x.wav" in result.stderr
+
+
 def test_namesakes_get_folders_of_their_own(tmp_path):
     clips = [Path("a/x.wav"), Path("b/x.flac"), Path("b/X.ogg"), Path("y.wav")]
     names = [folder.name for folder in unique_folders(clips, tmp_path)]
     assert names == ["x", "x-2", "X-3", "y"]
+    assert unique_folders([Path("...wav")], tmp_path) == [tmp_path / "clip"]
     assert unique_folders(clips, None) == [None] * 4
 
 

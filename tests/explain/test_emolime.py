@@ -4,10 +4,13 @@ import json
 import subprocess
 import sys
 
+import librosa
 import numpy as np
 import pytest
 
 from cuelens import Audio, EmoLime, Explanation, FrequencyBands, InputError, load_audio, load_model
+from cuelens.explain.lime import bernoulli_coalitions, lime_weights
+from cuelens.explain.published import GriffinLimBands
 from cuelens.explain.shapley import all_coalitions
 from cuelens.testing import (
     BandModel,
@@ -110,6 +113,29 @@ def test_published_variant_explains_the_target_that_was_asked():
     assert explainer.estimator == "lime"
 
 
+def test_published_variant_is_lime_on_rebuilt_sound():
+    model, audio = BandModel(band_hz=(500.0, 3000.0)), clip()
+    explanation = EmoLime(variant="published", samples=16).explain(model, audio)
+    keep = bernoulli_coalitions(8, n_samples=16, rng=np.random.default_rng(42))
+    rebuilt = GriffinLimBands.of(audio, n_bands=8, seed=42).mix(keep)
+    weights, intercepts = lime_weights(keep, model.predict_proba(list(rebuilt)))
+    np.testing.assert_allclose(explanation.weights, weights, atol=1e-12)
+    np.testing.assert_allclose(explanation.base, intercepts, atol=1e-12)
+
+
+@pytest.mark.parametrize("n_bands", [8, 12])
+def test_published_bands_are_the_mel_bins_inside_their_edges(n_bands):
+    bands = GriffinLimBands.of(clip(), n_bands=n_bands, seed=0)
+    centres_hz = librosa.mel_frequencies(n_mels=130, fmin=0.0, fmax=8000.0)[1:-1]
+    edges_hz = FrequencyBands(n_bands=n_bands).edges_hz(RATE)
+    expected = np.searchsorted(edges_hz, centres_hz) - 1
+    assert np.abs(bands.groups - expected).max() <= 1
+    assert np.mean(bands.groups != expected) < 0.1
+    np.testing.assert_allclose(
+        bands.mel, librosa.feature.melspectrogram(y=clip().samples, sr=RATE, n_mels=128)
+    )
+
+
 def test_published_rebuild_is_seeded():
     model = BandModel(band_hz=(500.0, 3000.0))
     explainer = EmoLime(variant="published", samples=16, units=FrequencyBands(n_bands=5))
@@ -149,6 +175,9 @@ def test_inputs_stay_as_they_were():
         ({"variant": "fast"}, "expected one of lossless, published"),
         ({"samples": 10}, "samples is 10; expected at least 30"),
         ({"samples": 64, "interactions": True}, "interactions need all 256"),
+        ({"variant": "published", "interactions": True}, "interactions need bands that add up"),
+        ({"seed": -1}, "seed is -1; expected a whole number"),
+        ({"samples": 500.5}, r"samples is 500\.5; expected a whole number"),
         (
             {"variant": "published", "units": FrequencyBands(scale="bark")},
             "defined for mel bands",
@@ -182,11 +211,25 @@ class Wrong:
         (lambda n: np.zeros((n, 3)), "returned shape .* one column a label"),
         (lambda n: np.zeros(2), "returned shape"),
         (lambda n: np.full((n, 2), np.nan), "returned NaN"),
+        (lambda n: [[0.1], [0.2, 0.3]], "returned no table of numbers"),
+        (lambda n: [["a", "b"]] * n, "returned no table of numbers"),
     ],
 )
 def test_wrong_answers_of_models_are_refused(answer, message):
     with pytest.raises(InputError, match=message):
         EmoLime().explain(Wrong(answer), clip())
+
+
+@pytest.mark.parametrize("labels", [(), ("a", "a")])
+def test_labels_must_differ(labels):
+    model = ConstantModel(labels=labels, probabilities=(0.5,) * len(labels))
+    with pytest.raises(InputError, match="expected one or more, all different"):
+        EmoLime().explain(model, clip())
+
+
+def test_numbers_as_labels_become_text():
+    explanation = EmoLime().explain(ConstantModel(labels=np.array([0, 1])), clip(), target="1")
+    assert Explanation.from_json(explanation.to_json()).labels == ("0", "1")
 
 
 def test_sampled_weights_come_with_intervals_that_hold_the_exact_ones():

@@ -42,6 +42,7 @@ def test_json_follows_the_contract(explanation):
         "sha256": explanation.clip.sha256,
         "duration_s": 1.0,
         "sample_rate_hz": 16_000,
+        "start_s": 0.0,
         "notes": [],
     }
     assert data["model"] == {"name": "one band", "labels": ["high", "low"]}
@@ -76,6 +77,12 @@ def test_frame_joins_with_feature_tables(explanation):
     assert frame.index.get_level_values("end")[0] == pd.Timedelta(seconds=1)
     row = frame[(frame["label"] == "high") & (frame["low_hz"] == 0.0)].iloc[0]
     assert row["weight"] == explanation.weights[0, 0]
+
+
+def test_a_part_of_a_recording_keeps_its_place_in_it():
+    audio = Audio(samples=noise(level=0.3), sample_rate=16_000, source="long.wav", start_s=12.5)
+    frame = EmoLime(samples=64).explain(MODEL, audio).to_frame()
+    assert frame.index[0] == ("long.wav", pd.Timedelta(seconds=12.5), pd.Timedelta(seconds=13.5))
 
 
 def test_parts_can_be_heard(explanation):

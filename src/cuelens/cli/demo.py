@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -40,13 +41,30 @@ def demo(
     out.print(f"Explaining {len(clips)} clips ({source}) with {model}.", highlight=False)
     loaded = load_model(model)
     reports = []
-    for clip, folder in zip(clips, unique_folders(clips, out_dir), strict=True):
-        reports.append(explain_one(clip, folder, explainer=EmoLime(), model=loaded))
+    folders = unique_folders([clip.file for clip in clips], out_dir)
+    for clip, folder in zip(clips, folders, strict=True):
+        report = explain_one(
+            clip.file,
+            folder,
+            explainer=EmoLime(),
+            model=loaded,
+            start_s=clip.start_s,
+            end_s=clip.end_s,
+        )
+        reports.append(report)
     out.print(f"{len(reports)} reports are in {out_dir.resolve()}.", markup=False, highlight=False)
     out.print(f"Look here first: {reports[0]}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _clips(corpus: str | None) -> tuple[list[Path], str]:
+class DemoClip(NamedTuple):
+    """A recording, or a part of one."""
+
+    file: Path
+    start_s: float = 0.0
+    end_s: float | None = None
+
+
+def _clips(corpus: str | None) -> tuple[list[DemoClip], str]:
     from cuelens.corpora import find_corpus, load_corpus
 
     if corpus is None and os.environ.get("CUELENS_DATA"):
@@ -57,6 +75,10 @@ def _clips(corpus: str | None) -> tuple[list[Path], str]:
     if corpus is not None:
         loaded = load_corpus(corpus)
         table = loaded.table.groupby("emotion", sort=True).head(1)
-        return [Path(file) for file in table["file"][:_CORPUS_CLIPS]], f"real speech, {loaded.name}"
+        rows = table[["file", "start", "end"]].head(_CORPUS_CLIPS).itertuples(index=False)
+        clips = [
+            DemoClip(Path(f), start, None if math.isnan(end) else end) for f, start, end in rows
+        ]
+        return clips, f"real speech, {loaded.name}"
     folder = Path(str(files("cuelens") / "demo_clips"))
-    return sorted(folder.glob("*.flac")), "synthetic speech"
+    return [DemoClip(file) for file in sorted(folder.glob("*.flac"))], "synthetic speech"

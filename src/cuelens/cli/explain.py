@@ -159,14 +159,18 @@ def explain_one(
     target: str | None = None,
     as_json: bool = False,
     json_lines: bool = False,
+    start_s: float = 0.0,
+    end_s: float | None = None,
 ) -> Path | None:
     """Explain one clip, print the result, write its report if there is a folder for it."""
     from cuelens.audio import load_audio
     from cuelens.evaluate import removal_curve
     from cuelens.explain.game import CountingModel
-    from cuelens.report import write_clip_report
+    from cuelens.report import make_folder, write_clip_report
 
-    audio = load_audio(clip, sample_rate=model.sample_rate)
+    audio = load_audio(clip, sample_rate=model.sample_rate, start_s=start_s, end_s=end_s)
+    if folder is not None:
+        make_folder(folder)
     with progress_bar() as progress:
         task = progress.add_task(clip.name, total=explainer.n_evaluations)
         watched = CountingModel(model, lambda n: progress.advance(task, n))
@@ -241,10 +245,11 @@ def unique_folders(clips: list[Path], out_dir: Path | None) -> list[Path | None]
     taken: set[str] = set()
     folders: list[Path | None] = []
     for clip in clips:
-        name = clip.stem
+        stem = clip.stem if clip.stem.strip(".") else "clip"
+        name = stem
         number = 2
         while name.casefold() in taken:
-            name = f"{clip.stem}-{number}"
+            name = f"{stem}-{number}"
             number += 1
         taken.add(name.casefold())
         folders.append(out_dir / name)

@@ -7,6 +7,7 @@ import warnings
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from cuelens.cli.console import err, print_error
 from cuelens.cli.corpus import corpus_app
@@ -68,4 +69,4 @@ def main() -> None:
 
 def _show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
     if issubclass(category, CuelensWarning):
-        err.print("[yellow]note:[/yellow]", str(message), markup=True, highlight=False)
+        err.print("[yellow]note:[/yellow]", escape(str(message)), markup=True, highlight=False)

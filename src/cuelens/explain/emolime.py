@@ -44,7 +44,7 @@ from cuelens.explain.shapley import (
     permutation_coalitions,
     sampled_shapley,
 )
-from cuelens.models.base import Model, model_name, predict
+from cuelens.models.base import Model, model_labels, model_name, predict
 from cuelens.provenance import versions
 from cuelens.typing import FloatArray
 from cuelens.units import FrequencyBands
@@ -78,10 +78,10 @@ class EmoLime:
 
     Notes
     -----
-    Deviations from [1]_ unless ``variant="published"``: masks on the short-time spectrum with the
-    original phase instead of Griffin-Lim, every combination instead of 64 when it fits the budget,
-    Shapley values by default.  The published code explains its first class whatever was asked; here
-    every label is explained, and ``target`` is the one that was asked about.
+    Deviations from the paper unless ``variant="published"``: masks on the short-time spectrum with
+    the original phase instead of Griffin-Lim, every combination instead of 64 when it fits the
+    budget, Shapley values by default.  The published code explains its first class whatever was
+    asked; here every label is explained, and ``target`` is the one that was asked about.
     """
 
     units: FrequencyBands = field(default_factory=FrequencyBands)
@@ -92,6 +92,10 @@ class EmoLime:
     seed: int = 42
 
     def __post_init__(self) -> None:
+        for name in ("samples", "seed"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int | np.integer) or value < 0):
+                raise InputError(f"{name} is {value!r}; expected a whole number, 0 or more")
         if self.estimator not in get_args(Estimator):
             raise InputError(
                 f"estimator is {self.estimator!r}; expected one of {', '.join(get_args(Estimator))}"
@@ -112,6 +116,8 @@ class EmoLime:
             raise InputError(
                 f'variant="published" is defined for mel bands; got scale={self.units.scale!r}'
             )
+        if self.interactions and self.variant == "published":
+            raise InputError("interactions need bands that add up; expected variant='lossless'")
         if self.interactions and not self.enumerates:
             raise InputError(
                 f"interactions need all {2**self.units.n_bands} combinations of bands and samples "
@@ -157,7 +163,7 @@ class EmoLime:
             The model does not know the target.
         """
         began = time.perf_counter()
-        labels = tuple(model.labels)
+        labels = model_labels(model)
         if target is not None and target not in labels:
             raise InputError(
                 f"target is {target!r}; expected one of the model's labels: {', '.join(labels)}"
@@ -173,7 +179,7 @@ class EmoLime:
 
         extra_calls = 0
         if self.variant == "published":  # rebuilt sound: the clip itself was never asked about
-            prediction = predict(model, [audio.samples])[0]
+            prediction = predict(model, [audio.samples.copy()])[0]
             extra_calls = 1
         else:
             prediction = game(np.ones((1, len(components)), dtype=bool))[0]

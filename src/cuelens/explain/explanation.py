@@ -27,14 +27,15 @@ ALL_COMBINATIONS = "all combinations"
 class Clip:
     """Which sound was explained.
 
-    ``path`` as given; ``sha256`` of the file; ``sample_rate_hz`` as analysed; ``notes`` on what
-    was changed when it was read.
+    ``path`` as given; ``sha256`` of the file; ``sample_rate_hz`` as analysed; ``start_s`` where the
+    clip begins in the file; ``notes`` on what was changed when it was read.
     """
 
     path: str
     sha256: str
     duration_s: float
     sample_rate_hz: int
+    start_s: float = 0.0
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -45,6 +46,7 @@ class Clip:
             sha256=audio.sha256,
             duration_s=audio.duration_s,
             sample_rate_hz=audio.sample_rate,
+            start_s=audio.start_s,
             notes=audio.notes,
         )
 
@@ -197,8 +199,8 @@ class Explanation:
         rows = [
             {
                 "file": self.clip.path,
-                "start": pd.Timedelta(seconds=unit.start_s),
-                "end": pd.Timedelta(seconds=unit.end_s),
+                "start": pd.Timedelta(seconds=self.clip.start_s + unit.start_s),
+                "end": pd.Timedelta(seconds=self.clip.start_s + unit.end_s),
                 "unit": unit.name,
                 "low_hz": unit.low_hz,
                 "high_hz": unit.high_hz,

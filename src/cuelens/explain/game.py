@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from cuelens.models.base import Model, predict
+from cuelens.models.base import Model, model_labels, model_name, predict
 from cuelens.typing import BoolArray, FloatArray
 
 _BATCH_SAMPLES = 8_000_000  # samples handed to the model at once: 32 MB of float32
@@ -84,18 +84,18 @@ Progress = Callable[[int], None]
 class CountingModel:
     """A model that reports how many waveforms it has answered, for progress bars and tests."""
 
-    def __init__(self, model: Model, progress: Progress, *, batch_size: int = 16) -> None:
+    def __init__(self, model: Model, progress: Progress, *, batch_size: int = 32) -> None:
         self._model = model
         self._progress = progress
         self._batch_size = batch_size
-        self.labels: tuple[str, ...] = tuple(model.labels)
+        self.labels = model_labels(model)
         self.sample_rate: int = model.sample_rate
-        self.name: str = getattr(model, "name", type(model).__name__)
+        self.name = model_name(model)
 
     def predict_proba(self, waveforms: Sequence[FloatArray]) -> FloatArray:
         outputs = []
         for first in range(0, len(waveforms), self._batch_size):
             some = waveforms[first : first + self._batch_size]
-            outputs.append(self._model.predict_proba(some))
+            outputs.append(predict(self._model, some))
             self._progress(len(some))
         return np.concatenate(outputs)

@@ -36,7 +36,7 @@ class GriffinLimBands:
     mel : ndarray, shape (128, n_frames)
         Mel power spectrogram, librosa's defaults.
     groups : ndarray, shape (128,), int
-        Band of each mel bin.  Where n_bands does not divide 128, the first bands take one more
+        Band of each mel bin, equally wide in mel to within a bin where n_bands does not divide 128
         (the published code repeats a row over the last band instead).
     n_samples : int
     sample_rate : int, Hz
@@ -63,10 +63,9 @@ class GriffinLimBands:
             hop_length=HOP_LENGTH,
             n_mels=N_MELS,
         )
-        sizes = [len(group) for group in np.array_split(np.arange(N_MELS), n_bands)]
         return cls(
             mel=mel,
-            groups=np.repeat(np.arange(n_bands), sizes),
+            groups=np.arange(N_MELS) * n_bands // N_MELS,
             n_samples=audio.samples.size,
             sample_rate=audio.sample_rate,
             n_bands=n_bands,

@@ -6,7 +6,7 @@ import hashlib
 import sqlite3
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -120,8 +120,9 @@ class FeatureCache:
     def _set_aside(self, error: sqlite3.DatabaseError) -> None:
         """Move a file that is no database out of the way; keep one that is busy or read-only."""
         damaged = not isinstance(error, sqlite3.OperationalError)
-        if damaged and self.file.exists():
-            self.file.replace(self.file.with_suffix(".damaged"))
+        if damaged:
+            with suppress(OSError):  # another process may have moved it, or the folder be read-only
+                self.file.replace(self.file.with_suffix(".damaged"))
         self._warn(error)
 
     def _warn(self, error: Exception) -> None:

@@ -117,10 +117,12 @@ class OpenSmile:
         InputError
             A sample beyond [-1, 1], or a waveform too short for openSMILE.
         """
+        smile = _smile(self.feature_set, "Functionals")
 
         def compute(some: Sequence[FloatArray]) -> FloatArray:
             def one(waveform: FloatArray) -> FloatArray:
-                row = self._process("Functionals", waveform, sample_rate)[0]
+                checked = self._checked(waveform, sample_rate)
+                row = smile(checked[None, :], sample_rate)[0, :, 0].astype(np.float32)
                 if progress and not self.cache:
                     progress(1)
                 return row
@@ -148,18 +150,11 @@ class OpenSmile:
         Returns
         -------
         DataFrame, n_frames rows, one column a descriptor, float32
-            Indexed by ``(start, end)`` of the frame in seconds.  0 in a voiced descriptor (names
-            ending in ``nz``) means *unvoiced*, not a value.
+            Indexed by ``(start, end)`` of the frame as openSMILE gives them.  0 in a voiced
+            descriptor (names ending in ``nz``) means *unvoiced*, not a value.
         """
-        import pandas as pd
-
-        smile = _smile(self.feature_set, "LowLevelDescriptors")
-        values = self._process("LowLevelDescriptors", waveform, sample_rate)
-        start = np.arange(len(values)) * 0.01
-        frame = pd.DataFrame(values, columns=list(smile.feature_names))
-        end = start + (0.06 if "F0final_sma" in frame.columns else 0.02)
-        frame.index = pd.MultiIndex.from_arrays([start, end], names=["start", "end"])
-        return frame
+        waveform = self._checked(waveform, sample_rate)
+        return _smile(self.feature_set, "LowLevelDescriptors").process_signal(waveform, sample_rate)
 
     def recipe(self, sample_rate: int) -> str:
         """What the functionals depend on beside the sound; the key of the cache."""
@@ -167,10 +162,8 @@ class OpenSmile:
 
         return f"opensmile {opensmile.__version__} {self.feature_set} functionals {sample_rate} Hz"
 
-    def _process(
-        self, level: Literal["Functionals", "LowLevelDescriptors"], waveform: FloatArray, rate: int
-    ) -> FloatArray:
-        """Frames x features, from sound that is certain not to wrap in 16 bits."""
+    def _checked(self, waveform: FloatArray, rate: int) -> FloatArray:
+        """Sound that is certain not to wrap in 16 bits and long enough for a frame."""
         waveform = np.asarray(waveform, dtype=np.float32)
         peak = float(np.abs(waveform).max(initial=0.0))
         if not peak <= 1.0:
@@ -183,9 +176,7 @@ class OpenSmile:
                 f"{waveform.size / rate * 1000:.0f} ms is too short for {self.feature_set}; "
                 f"expected {_SHORTEST_S * 1000:.0f} ms or more"
             )
-        smile = _smile(self.feature_set, level)
-        values = smile(np.minimum(waveform, FULL_SCALE)[None, :], rate)[0]
-        return np.ascontiguousarray(values.T, dtype=np.float32)
+        return np.minimum(waveform, FULL_SCALE)
 
 
 @lru_cache(maxsize=8)

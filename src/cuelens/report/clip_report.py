@@ -53,15 +53,15 @@ def write_clip_report(
         As returned by ``explain()``.
     removal : RemovalCurve
     audio : Audio
-        The clip, at the rate it was explained at.
+        The clip; resampled to the rate it was explained at.
 
     Returns
     -------
     Path
         The report.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(folder)
+    audio = audio.resample(explanation.clip.sample_rate_hz)
     content = explanation.to_dict() | {"removal": removal.to_dict()}
     (folder / "explanation.json").write_text(dump_json(content), encoding="utf-8")
     for name, axes in (
@@ -83,6 +83,18 @@ def write_clip_report(
         report_html(explanation=explanation, removal=removal, audio=audio), encoding="utf-8"
     )
     return report
+
+
+def make_folder(folder: str | Path) -> Path:
+    """Make a folder for results, with one clear line where that is impossible."""
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be made ({error.strerror}); expected a folder to write results in"
+        ) from error
+    return folder
 
 
 def report_html(*, explanation: Explanation, removal: RemovalCurve, audio: Audio) -> str:

@@ -40,6 +40,9 @@ class Components:
     waveform: FloatArray
     sample_rate: int
 
+    def __post_init__(self) -> None:
+        self.parts.setflags(write=False)
+
     def __len__(self) -> int:
         return len(self.units)
 

@@ -58,7 +58,7 @@ class FrequencyBands:
             raise InputError(
                 f"band scale is {self.scale!r}; expected one of {', '.join(get_args(Scale))}"
             )
-        if not 2 <= self.n_bands <= 64:
+        if not isinstance(self.n_bands, int | np.integer) or not 2 <= self.n_bands <= 64:
             raise InputError(f"n_bands is {self.n_bands}; expected 2 to 64")
 
     def edges_hz(self, sample_rate: int) -> FloatArray:

@@ -1,0 +1,101 @@
+"""From what a user types after ``--model`` to a model."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from cuelens.errors import InputError
+from cuelens.models.base import CallableModel, Model
+from cuelens.models.folder import load_model_folder, read_model_json
+
+BUNDLED = ("emodb-cnn", "emodb-egemaps")
+DEFAULT_MODEL = "emodb-cnn"
+_FORMS = f"a bundled name ({', '.join(BUNDLED)}), a model folder, or python:package.module:callable"
+
+
+def load_model(spec: str | Path) -> Model:
+    """A model by name or place.
+
+    Parameters
+    ----------
+    spec : str or Path
+        A bundled name (``emodb-cnn``, ``emodb-egemaps``), a folder that ``cuelens train`` wrote, or
+        ``python:package.module:name``.  The name is a :class:`~cuelens.models.Model`, or a function
+        of waveforms with attributes ``labels`` and (unless 16000) ``sample_rate``, or a class or
+        function without arguments that makes either.
+
+    Raises
+    ------
+    InputError
+        Nothing of that name; the message lists the forms.
+    """
+    text = str(spec)
+    if text in BUNDLED:
+        return load_model_folder(bundled_folder(text))
+    if text.startswith("python:"):
+        return _from_python(text)
+    if _is_folder(text):
+        return load_model_folder(spec)
+    raise InputError(f"model {text!r}: neither a known name nor a folder; expected {_FORMS}")
+
+
+def bundled_folder(name: str) -> Path:
+    """Folder of a bundled model."""
+    return Path(str(files("cuelens.models") / "bundled" / name))
+
+
+def describe_bundled() -> list[dict[str, Any]]:
+    """``model.json`` of every bundled model."""
+    return [read_model_json(bundled_folder(name)) for name in BUNDLED]
+
+
+def _from_python(spec: str) -> Model:
+    module_name, _, attribute = spec.removeprefix("python:").partition(":")
+    if not module_name or not attribute:
+        raise InputError(f"model {spec!r}; expected python:package.module:callable")
+    here = str(Path.cwd())
+    if here not in sys.path:  # last, so that a file of the user's never hides a library
+        sys.path.append(here)
+    try:
+        found = getattr(importlib.import_module(module_name), attribute)
+    except AttributeError as error:
+        raise InputError(f"model {spec!r}: {module_name} has no {attribute!r}") from error
+    except Exception as error:  # whatever the user's module raises while it is imported
+        raise InputError(f"model {spec!r}: cannot import {module_name} ({error!r})") from error
+    if callable(found) and (isinstance(found, type) or not hasattr(found, "labels")):
+        try:
+            found = found()
+        except TypeError as error:
+            raise InputError(
+                f"model {spec!r} has no attribute labels and cannot be called without arguments "
+                f"({error}); expected predict_proba, labels and sample_rate, or a function with "
+                "the attribute labels"
+            ) from error
+    if _is_model(found):
+        return found
+    if callable(found) and hasattr(found, "labels"):
+        return CallableModel(
+            function=found,
+            labels=tuple(found.labels),
+            sample_rate=getattr(found, "sample_rate", 16_000),
+            name=attribute,
+        )
+    raise InputError(
+        f"model {spec!r} is {type(found).__name__} without labels; expected predict_proba, labels "
+        "and sample_rate, or a function with the attribute labels"
+    )
+
+
+def _is_folder(text: str) -> bool:
+    try:
+        return Path(text).is_dir()
+    except (OSError, ValueError):  # too long, or not a name at all
+        return False
+
+
+def _is_model(found: object) -> bool:
+    return all(hasattr(found, name) for name in ("predict_proba", "labels", "sample_rate"))

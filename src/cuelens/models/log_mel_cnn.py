@@ -1,0 +1,154 @@
+"""The bundled network: log-mel windows of 2 s through ONNX Runtime, without PyTorch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cuelens.features import LogMel
+from cuelens.models.base import softmax
+from cuelens.models.level import normalise_level
+from cuelens.typing import BoolArray, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+_BATCH = 32  # windows through the network at once
+_QUIET_DB = 40.0  # windows this far below the loudest one hold no speech
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowedLogMel:
+    """Front end: level, windows, log-mel, scale.  A clip becomes a stack of network inputs.
+
+    Parameters
+    ----------
+    log_mel : LogMel
+    window_s, hop_s : float, s
+        Windows start every ``hop_s`` and a last one ends with the clip.  A clip shorter than a
+        window is padded with silence at its end.
+    offset_db, scale_db : float, dB
+        The network sees ``(dB + offset_db) / scale_db``.
+    """
+
+    log_mel: LogMel = field(default_factory=LogMel)
+    window_s: float = 2.0
+    hop_s: float = 1.0
+    offset_db: float = 40.0
+    scale_db: float = 20.0
+
+    @property
+    def n_window(self) -> int:
+        """Samples in a window."""
+        return round(self.window_s * self.log_mel.sample_rate)
+
+    def starts(self, n_samples: int) -> IntArray:
+        """First sample of every window of a clip, shape (n_windows,), int."""
+        last = max(0, n_samples - self.n_window)
+        grid = np.arange(0, last + 1, round(self.hop_s * self.log_mel.sample_rate))
+        return grid if grid[-1] == last else np.append(grid, last)
+
+    def windows(self, waveforms: FloatArray) -> tuple[FloatArray, BoolArray]:
+        """Cut equally long waveforms into windows.
+
+        Parameters
+        ----------
+        waveforms : ndarray, shape (n, n_samples)
+
+        Returns
+        -------
+        windows : ndarray, shape (n, n_windows, n_window), float32
+            Of the waveforms at the same level.
+        holds_speech : ndarray, shape (n, n_windows), bool
+            False where a window is 40 dB or more below the loudest window of its waveform.
+        """
+        level = normalise_level(waveforms)
+        level = np.pad(level, [(0, 0), (0, max(0, self.n_window - level.shape[1]))])
+        starts = self.starts(level.shape[1])
+        windows = np.stack([level[:, s : s + self.n_window] for s in starts], axis=1)
+        power = np.square(windows).mean(axis=-1)
+        loudest = power.max(axis=1, keepdims=True)
+        return windows, power >= loudest * 10 ** (-_QUIET_DB / 10)
+
+    def inputs(self, windows: FloatArray) -> FloatArray:
+        """Network inputs of windows.
+
+        Parameters
+        ----------
+        windows : ndarray, shape (n, n_window)
+
+        Returns
+        -------
+        ndarray, shape (n, 1, n_mels, n_frames), float32
+        """
+        db = self.log_mel(windows)
+        return ((db + self.offset_db) / self.scale_db)[:, None].astype(np.float32)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LogMelCnn:
+    """A network on log-mel windows; its answers to the windows of a clip are averaged.
+
+    Parameters
+    ----------
+    session : onnxruntime.InferenceSession
+        Input (n, 1, n_mels, n_frames) float32, output logits (n, n_labels).
+    labels : tuple of str
+    front_end : WindowedLogMel
+    name : str
+    """
+
+    session: onnxruntime.InferenceSession
+    labels: tuple[str, ...]
+    front_end: WindowedLogMel = field(default_factory=WindowedLogMel)
+    name: str = "log-mel-cnn"
+
+    @property
+    def sample_rate(self) -> int:
+        """Rate of the waveforms it takes, Hz."""
+        return self.front_end.log_mel.sample_rate
+
+    def predict_proba(self, waveforms: Sequence[FloatArray]) -> FloatArray:
+        """Probabilities averaged over the windows that hold speech, shape (n, n_labels), float64.
+
+        Silence (below -110 dB) is answered with equal probabilities.  Waveforms of one length are
+        computed together; a waveform's answer does not depend on the others.
+        """
+        outputs = np.empty((len(waveforms), len(self.labels)))
+        lengths = np.array([len(waveform) for waveform in waveforms])
+        for length in np.unique(lengths):
+            rows = np.flatnonzero(lengths == length)
+            for first in range(0, len(rows), _BATCH):
+                some = rows[first : first + _BATCH]
+                outputs[some] = self._equally_long(np.stack([waveforms[row] for row in some]))
+        return outputs
+
+    def _equally_long(self, waveforms: FloatArray) -> FloatArray:
+        windows, holds_speech = self.front_end.windows(waveforms)
+        answers = np.zeros((*holds_speech.shape, len(self.labels)))
+        holds_speech &= windows.any(axis=-1)
+        speech = windows[holds_speech]
+        for first in range(0, len(speech), _BATCH):
+            logits = self.session.run(
+                None, {"log_mel": self.front_end.inputs(speech[first : first + _BATCH])}
+            )[0]
+            speech_rows = np.flatnonzero(holds_speech)[first : first + _BATCH]
+            answers.reshape(-1, len(self.labels))[speech_rows] = softmax(logits)
+        n_windows = holds_speech.sum(axis=1, keepdims=True)
+        equal = 1.0 / len(self.labels)
+        return np.where(n_windows > 0, answers.sum(axis=1) / np.maximum(n_windows, 1), equal)
+
+
+def onnx_session(model: str | bytes) -> onnxruntime.InferenceSession:
+    """An ONNX Runtime session on the processor, with one thread a core."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = os.cpu_count() or 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import sys
+import types
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from cuelens import (
+    Audio,
+    CallableModel,
+    EmoLime,
+    FrequencyBands,
+    InputError,
+    load_audio,
+    load_model,
+)
+from cuelens.features import OpenSmile
+from cuelens.models import FeaturesModel, Model, WindowedLogMel
+from cuelens.models.base import softmax
+from cuelens.models.level import TARGET_RMS, normalise_level
+from cuelens.testing import BandModel, noise, speech_like
+
+RATE = 16_000
+BUNDLED = ["emodb-cnn", "emodb-egemaps"]
+
+
+def test_callable():
+    model = CallableModel(
+        function=lambda waveforms: [[w.mean(), 1 - w.mean()] for w in waveforms],
+        labels=("a", "b"),
+    )
+    answers = model.predict_proba([np.full(100, 0.25, np.float32), np.zeros(10, np.float32)])
+    np.testing.assert_allclose(answers, [[0.25, 0.75], [0.0, 1.0]])
+    assert isinstance(model, Model)
+
+
+def test_softmax_in_closed_form():
+    np.testing.assert_allclose(softmax(np.log([[1.0, 2.0, 5.0]])), [[0.125, 0.25, 0.625]])
+    assert np.isfinite(softmax(np.array([[1000.0, -1000.0]]))).all()
+
+
+def test_level():
+    samples = noise(level=0.01)
+    level = normalise_level(samples)
+    assert np.sqrt(np.mean(level**2)) == pytest.approx(TARGET_RMS, rel=1e-5)
+    np.testing.assert_allclose(normalise_level(10 * samples), level, rtol=1e-5)
+    assert not normalise_level(np.zeros(100)).any()
+    assert not normalise_level(1e-6 * noise(level=1.0)).any()
+
+
+@pytest.fixture(scope="module")
+def features_model():
+    rng = np.random.default_rng(0)
+    classifier = LogisticRegression(max_iter=2000)
+    classifier.fit(rng.normal(size=(40, 88)), np.array(["a", "b"] * 20))
+    return FeaturesModel(classifier=classifier, features=OpenSmile(), normalise=False, name="mine")
+
+
+def test_features_model_is_the_classifier_on_the_functionals(features_model):
+    waveforms = [speech_like(duration_s=0.5), speech_like(f0_hz=200.0, duration_s=0.8)]
+    values = OpenSmile().functionals(waveforms, sample_rate=RATE)
+    expected = features_model.classifier.predict_proba(values)
+    np.testing.assert_allclose(features_model.predict_proba(waveforms), expected, atol=1e-12)
+    assert features_model.labels == ("a", "b")
+    assert features_model.predict_proba([]).shape == (0, 2)
+
+
+def test_features_model_survives_overshoot_and_short_clips(features_model):
+    answers = features_model.predict_proba([3 * speech_like(), noise(duration_s=0.05)])
+    assert np.isfinite(answers).all()
+
+
+def test_wrong_feature_set_is_refused():
+    classifier = LogisticRegression().fit(np.eye(4), [0, 1, 0, 1])
+    with pytest.raises(InputError, match="the classifier takes 4 features; expected 88"):
+        FeaturesModel(classifier=classifier, features=OpenSmile())
+
+
+def test_windows_cover_the_clip():
+    front_end = WindowedLogMel()
+    assert front_end.starts(10).tolist() == [0]
+    assert front_end.starts(32_000).tolist() == [0]
+    assert front_end.starts(40_000).tolist() == [0, 8_000]
+    assert front_end.starts(64_000).tolist() == [0, 16_000, 32_000]
+
+
+def test_quiet_windows_hold_no_speech():
+    samples = np.concatenate([speech_like(duration_s=2.0), 1e-4 * noise(duration_s=4.0)])
+    windows, holds_speech = WindowedLogMel().windows(samples[None])
+    assert windows.shape == (1, 5, 32_000)
+    assert holds_speech[0].tolist() == [True, True, False, False, False]
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_bundled_models_answer_alike_in_batches_and_alone(name):
+    model = load_model(name)
+    waveforms = [
+        speech_like(f0_hz=f0, duration_s=d) for f0, d in ((100, 1.0), (220, 3.3), (150, 1))
+    ]
+    together = model.predict_proba(waveforms)
+    alone = np.vstack([model.predict_proba([w]) for w in waveforms])
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+    np.testing.assert_allclose(together.sum(axis=1), 1.0, atol=1e-9)
+    assert isinstance(model, Model)
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_bundled_models_answer_silence_with_equal_probabilities(name):
+    model = load_model(name)
+    np.testing.assert_allclose(model.predict_proba([np.zeros(16_000, np.float32)]), 1 / 7)
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_bands_without_sound_get_no_weight(name):
+    """A telephone recording has nothing above 4 kHz, what rounding leaves is no reason."""
+    narrow = speech_like(duration_s=1.0, sample_rate=8000)
+    audio = Audio(samples=narrow, sample_rate=8000)
+    explanation = EmoLime(units=FrequencyBands(scale="linear")).explain(load_model(name), audio)
+    assert np.abs(explanation.weights[:, 5:]).max() < 1e-3
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("name", BUNDLED)
+def test_recording_level_does_not_matter(data_dir, name):
+    model = load_model(name)
+    files = [
+        *sorted((data_dir / "emodb-2s").glob("*.flac"))[::40],
+        *sorted((data_dir / "ravdess" / "Actor_03").glob("*.flac"))[::15],
+    ]
+    clips = [load_audio(file).samples for file in files]
+    as_given = model.predict_proba(clips)
+    quieter = model.predict_proba([0.1 * samples for samples in clips])
+    assert np.abs(as_given - quieter).max() <= 0.01
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("name", BUNDLED)
+def test_bundled_models_know_what_they_were_trained_on(data_dir, name):
+    model = load_model(name)
+    files = sorted((data_dir / "emodb-2s").glob("*.flac"))[::8]
+    answers = model.predict_proba([load_audio(file).samples for file in files])
+    names = dict(zip("WLEAFTN", sorted_names(), strict=True))
+    truth = [names[file.stem[5]] for file in files]
+    hit = np.mean([model.labels[i] == t for i, t in zip(answers.argmax(1), truth, strict=True)])
+    assert hit > 0.8
+
+
+def sorted_names():
+    return ["anger", "boredom", "disgust", "fear", "happiness", "sadness", "neutral"]
+
+
+def install(monkeypatch, **content) -> None:
+    module = types.ModuleType("users_module")
+    for name, value in content.items():
+        setattr(module, name, value)
+    monkeypatch.setitem(sys.modules, "users_module", module)
+
+
+def test_a_model_from_python(monkeypatch):
+    def answer(waveforms):
+        return np.tile([0.2, 0.8], (len(waveforms), 1))
+
+    answer.labels = ["a", "b"]
+    install(
+        monkeypatch,
+        function=answer,
+        instance=BandModel(band_hz=(0.0, 500.0)),
+        make=lambda: BandModel(band_hz=(0.0, 500.0)),
+        number=7,
+        bare=lambda waveforms: np.zeros((len(waveforms), 2)),
+    )
+    assert load_model("python:users_module:function").labels == ("a", "b")
+    assert load_model("python:users_module:instance").name == "one band"
+    made = load_model("python:users_module:make")
+    assert EmoLime(samples=64).explain(made, clip()).target == "high"
+    for spec, message in [
+        ("python:users_module:number", "is int without labels"),
+        ("python:users_module:bare", "has no attribute labels and cannot be called"),
+        ("python:users_module:absent", "has no 'absent'"),
+        ("python:no_such_module_here:x", "cannot import"),
+        ("python:users_module", "expected python:package.module:callable"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            load_model(spec)
+
+
+def clip():
+    return Audio(samples=noise(level=0.3), sample_rate=RATE)
+
+
+def test_unknown_model():
+    with pytest.raises(InputError, match="neither a known name nor a folder"):
+        load_model("x" * 5000)
+    with pytest.raises(InputError, match=r"neither a known name nor a folder; .*emodb-cnn"):
+        load_model("emodb-cnm")
