@@ -59,8 +59,8 @@ def test_asked_about_another_label(explanation):
 @pytest.mark.parametrize(
     ("fidelity", "phrase"),
     [
-        (0.8, "adding them up explains 80 % of"),
-        (0.3, "explains only 30 % of"),
+        (0.8, "adding them up explains 80\N{NO-BREAK SPACE}% of"),
+        (0.3, "explains only 30\N{NO-BREAK SPACE}% of"),
         (-2.0, "does not predict how its answer changes"),
         (np.nan, "there is nothing to explain"),
     ],

@@ -65,4 +65,4 @@ def train(
     )
     for label, recall in zip(held_out.labels, held_out.recall, strict=True):
         out.print(f"  {label:<12} {recall:.2f}", highlight=False)
-    out.print(f"model: {out_dir}  card: {out_dir / 'README.md'}", markup=False, highlight=False)
+    out.print(f"model: {out_dir}", markup=False, highlight=False, soft_wrap=True)

@@ -101,7 +101,7 @@ def _trust(explanation: Explanation, words: Mapping[str, str]) -> str:
     if fidelity < _NO_FIDELITY:
         return start + words["not_additive"]
     end = words["fidelity" if fidelity >= _LOW_FIDELITY else "low_fidelity"]
-    return start + end.format(fidelity=f"{fidelity:.0%}".replace("%", " %"))
+    return start + end.format(fidelity=f"{fidelity:.0%}".replace("%", "\N{NO-BREAK SPACE}%"))
 
 
 def _named(explanation: Explanation, *, sign: int) -> list[int]:
