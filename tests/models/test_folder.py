@@ -48,6 +48,7 @@ def test_changed_weights_are_refused(folder):
         ({"kind": "magic"}, "kind is 'magic'; expected log_mel_cnn or features"),
         ({"files": {"../../etc/passwd": "0"}}, "lists '../../etc/passwd'"),
         ({"files": {}}, "incomplete or damaged"),
+        ({"files": []}, "incomplete or damaged"),
     ],
 )
 def test_wrong_descriptions_are_refused(folder, changes, message):
@@ -62,6 +63,20 @@ def test_what_is_no_model_folder_is_refused(tmp_path):
     (tmp_path / "model.json").write_text("{")
     with pytest.raises(InputError, match="cannot be read as JSON"):
         load_model(tmp_path)
+
+
+def test_a_damaged_or_foreign_network_is_refused(tmp_path):
+    folder = shutil.copytree(bundled_folder("emodb-cnn"), tmp_path / "model")
+    edit(folder, labels=["a", "b"])
+    with pytest.raises(InputError, match="the network has 7 outputs and"):
+        load_model(folder)
+    (folder / "model.onnx").write_bytes(b"no network")
+    description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    description.pop("files")
+    description.pop("schema_version")
+    write_model_json(folder, description)
+    with pytest.raises(InputError, match=r"model\.onnx: cannot be read"):
+        load_model(folder)
 
 
 class Bomb:

@@ -80,7 +80,7 @@ def load_model_folder(folder: str | Path) -> Model:
             front_end = dict(description["front_end"])
             front_end["log_mel"] = LogMel(**front_end["log_mel"])
             return LogMelCnn(
-                session=_load_onnx(folder, weights["model.onnx"]),
+                session=_load_onnx(folder, weights["model.onnx"], len(description["labels"])),
                 labels=tuple(description["labels"]),
                 front_end=WindowedLogMel(**front_end),
                 name=description["name"],
@@ -118,12 +118,18 @@ def _checked_weights(folder: Path, files: Mapping[str, str]) -> dict[str, bytes]
     return weights
 
 
-def _load_onnx(folder: Path, content: bytes) -> Any:
+def _load_onnx(folder: Path, content: bytes, n_labels: int) -> Any:
     try:
-        return onnx_session(content)
+        session = onnx_session(content)
     except Exception as error:  # onnxruntime has no common base for what it raises
         first_line = str(error).splitlines()[0]
         raise InputError(f"{folder}/model.onnx: cannot be read ({first_line})") from error
+    n_outputs = session.get_outputs()[0].shape[-1]
+    if n_outputs != n_labels:
+        raise InputError(
+            f"{folder}: the network has {n_outputs} outputs and model.json {n_labels} labels"
+        )
+    return session
 
 
 def _load_skops(folder: Path, content: bytes) -> Any:
