@@ -181,7 +181,7 @@ def test_models_lists_recall_and_shows_cards():
     assert "emodb-cnn" in listed
     assert "emodb-egemaps" in listed
     assert "leave one speaker out" in run("models", "emodb-cnn").output
-    with pytest.raises(CuelensError, match="not bundled"):
+    with pytest.raises(CuelensError, match="not bundled and no folder"):
         run("models", "emodb-xyz")
 
 

@@ -45,6 +45,20 @@ def test_uncertain_bands_are_not_named(explanation):
     assert "95 % intervals" in text
 
 
+def test_spread_support_is_not_called_most(explanation):
+    weights = [0.128, 0.129, 0.151, 0.162, 0.16, 0.162, 0.198, -0.177]
+    text = band_account(with_weights(explanation, weights))
+    assert "most of the support" not in text
+    assert "spread over many bands" in text
+
+
+def test_faint_bands_are_not_named(explanation):
+    text = band_account(with_weights(explanation, [0.5, 0.03, 0, 0, -0.03, 0, 0, 0]))
+    assert "against" not in text
+    text = band_account(with_weights(explanation, np.full(8, -0.015)))
+    assert text.split(". With")[0].endswith("no band clearly supports high")
+
+
 def test_no_support_is_said(explanation):
     text = band_account(with_weights(explanation, np.full(8, -0.1)))
     assert "no band clearly supports high" in text

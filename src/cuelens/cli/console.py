@@ -40,6 +40,7 @@ def progress_bar() -> Iterator[Progress]:
         TimeRemainingColumn(),
         console=err,
         transient=True,
+        disable=not err.is_terminal,  # in a log it would leave blank lines
     ) as progress:
         yield progress
 

@@ -22,7 +22,7 @@ def list_corpora() -> None:
     from cuelens.corpora import DOWNLOADS, LAYOUTS, find_corpus
 
     table = Table(box=None, pad_edge=False)
-    for heading in ("name", "licence", "language", "here", "how to get it"):
+    for heading in ("name", "licence", "language", "here"):
         table.add_column(heading, no_wrap=heading == "name")
     for name, layout in LAYOUTS.items():
         here = find_corpus(name)
@@ -31,9 +31,11 @@ def list_corpora() -> None:
             layout.licence,
             layout.language,
             "yes" if here else "no",
-            f"cuelens corpus get {name}" if name in DOWNLOADS else layout.how_to_get,
         )
     out.print(table, highlight=False)
+    for name, layout in LAYOUTS.items():
+        how = f"cuelens corpus get {name}" if name in DOWNLOADS else layout.how_to_get
+        out.print(f"{name}: {how}", markup=False, highlight=False, soft_wrap=True)
     out.print(
         "Any folder with one folder an emotion, and any CSV, Parquet or audformat table, can be used "
         "as well. Folders are looked for under CUELENS_DATA.",

@@ -117,6 +117,7 @@ def explain(
     """
     from cuelens.explain import EmoLime
     from cuelens.models import load_model
+    from cuelens.report import make_folder  # start-up time
     from cuelens.units import FrequencyBands
 
     explainer = EmoLime(
@@ -128,6 +129,8 @@ def explain(
         seed=seed,
     )
     loaded = load_model(model)
+    if out_dir is not None:
+        make_folder(out_dir)  # before the work, so that a mistake costs nothing
     folders = unique_folders(clips, out_dir)
     failed = 0
     for clip, folder in zip(clips, folders, strict=True):
@@ -166,11 +169,9 @@ def explain_one(
     from cuelens.audio import load_audio
     from cuelens.evaluate import removal_curve
     from cuelens.explain.game import CountingModel
-    from cuelens.report import make_folder, write_clip_report
+    from cuelens.report import write_clip_report
 
     audio = load_audio(clip, sample_rate=model.sample_rate, start_s=start_s, end_s=end_s)
-    if folder is not None:
-        make_folder(folder)
     with progress_bar() as progress:
         task = progress.add_task(clip.name, total=explainer.n_evaluations)
         watched = CountingModel(model, lambda n: progress.advance(task, n))
@@ -198,14 +199,7 @@ def print_explanation(explanation: Explanation, removal: RemovalCurve | None) ->
     """The answer, the bands and the account, as a table for the terminal."""
     row = explanation.target_index
     exact = explanation.ci_low is None
-    table = Table(
-        title=f"{escape(explanation.clip.path)}",
-        title_justify="left",
-        title_style="bold",
-        caption_justify="left",
-        box=None,
-        pad_edge=False,
-    )
+    table = Table(box=None, pad_edge=False)
     table.add_column("band", justify="right", no_wrap=True)
     table.add_column("against | supports", no_wrap=True)
     table.add_column("weight", justify="right", no_wrap=True)
@@ -222,6 +216,7 @@ def print_explanation(explanation: Explanation, removal: RemovalCurve | None) ->
     answers = sorted(zip(explanation.prediction, explanation.labels, strict=True), reverse=True)
     said = ", ".join(f"{label} {probability:.2f}" for probability, label in answers[:3])
     out.print()
+    out.print(escape(explanation.clip.path), style="bold", highlight=False, soft_wrap=True)
     out.print(table)
     out.print(
         f"  {explanation.model}: {said}; weights for “{explanation.target}”",

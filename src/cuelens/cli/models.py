@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,19 +13,27 @@ from cuelens.cli.console import out
 
 def models(
     name: Annotated[
-        str | None, typer.Argument(help="Show this model's card.", show_default=False)
+        str | None,
+        typer.Argument(
+            help="Show the card of this model (a name or a folder).", show_default=False
+        ),
     ] = None,
 ) -> None:
     """List the models that come with cuelens, or show the card of one."""
     from cuelens.errors import InputError
     from cuelens.models import BUNDLED, describe_bundled
     from cuelens.models.card import card_text
+    from cuelens.models.folder import read_model_json  # start-up time
 
     described = {description["name"]: description for description in describe_bundled()}
     if name is not None:
-        if name not in described:
-            raise InputError(f"model {name!r} is not bundled; expected one of {', '.join(BUNDLED)}")
-        typer.echo(card_text(described[name]), nl=False)
+        if name not in described and not Path(name).is_dir():
+            raise InputError(
+                f"model {name!r} is not bundled and no folder; expected one of "
+                f"{', '.join(BUNDLED)}, or a model folder"
+            )
+        description = described.get(name) or read_model_json(Path(name))
+        typer.echo(card_text(description), nl=False)
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("model", no_wrap=True)

@@ -18,6 +18,7 @@ ENGLISH: Mapping[str, str] = {
     "answer": "The model {model} answers {top} (p = {p_top})",
     "other_target": "; asked about {target}, it gives p = {p_target}",
     "support": "; {bands} {verb} most of the support for {target} ({weights})",
+    "spread": "; support for {target} is spread over many bands, {bands} first ({weights})",
     "no_support": "; no band clearly supports {target}",
     "against": ", and {bands} {verb} most against it ({weights})",
     "supply": "supplies|supply",
@@ -50,13 +51,15 @@ _LOW_FIDELITY = 0.5
 _NO_FIDELITY = 0.05
 _SHARE = 0.6  # bands are named until they hold this share of the support
 _MAX_NAMED = 3
-_NEGLIGIBLE = 0.01  # weights below a hundredth of probability are not named
+_NEGLIGIBLE = 0.02  # weights up to two hundredths of probability are not named
+_FAINT = 0.1  # nor those below a tenth of the largest
 
 
 def band_account(explanation: Explanation, *, words: Mapping[str, str] = ENGLISH) -> str:
     """Two sentences on an explanation of frequency bands.
 
-    A band is named only where its weight exceeds 0.01 and its interval, if any, excludes 0.
+    A band is named only where its weight exceeds 0.02 and a tenth of the largest, and its interval,
+    if any, excludes 0.
 
     Parameters
     ----------
@@ -77,7 +80,9 @@ def band_account(explanation: Explanation, *, words: Mapping[str, str] = ENGLISH
         )
     support, against = _named(explanation, sign=1), _named(explanation, sign=-1)
     if support:
-        first += words["support"].format(
+        weights = explanation.target_weights
+        most = weights[support].sum() > weights[weights > 0].sum() / 2
+        first += words["support" if most else "spread"].format(
             **_phrase(explanation, support, words, "supply"), target=explanation.target
         )
     else:
@@ -108,7 +113,7 @@ def _named(explanation: Explanation, *, sign: int) -> list[int]:
     """Bands on one side of zero that hold most of that side's weight, largest first."""
     row = explanation.target_index
     weights = sign * explanation.target_weights
-    certain = weights > _NEGLIGIBLE
+    certain = weights > max(_NEGLIGIBLE, _FAINT * float(np.abs(weights).max()))
     if explanation.ci_low is not None and explanation.ci_high is not None:
         near_zero = explanation.ci_low[row] if sign > 0 else -explanation.ci_high[row]
         certain &= near_zero > 0
