@@ -56,8 +56,9 @@ class GriffinLimBands:
     def of(cls, audio: Audio, *, n_bands: int, seed: int) -> GriffinLimBands:
         """Measure a clip."""
         librosa = _librosa()
+        shortest = max(0, N_FFT - audio.samples.size)
         mel = librosa.feature.melspectrogram(
-            y=audio.samples,
+            y=np.pad(audio.samples, (0, shortest)),
             sr=audio.sample_rate,
             n_fft=N_FFT,
             hop_length=HOP_LENGTH,
@@ -83,13 +84,14 @@ class GriffinLimBands:
             spectrum = librosa.feature.inverse.mel_to_stft(
                 self.mel * kept[self.groups][:, None], sr=self.sample_rate, n_fft=N_FFT
             )
-            row[:] = librosa.griffinlim(
+            sound = librosa.griffinlim(
                 spectrum,
                 n_fft=N_FFT,
                 hop_length=HOP_LENGTH,
-                length=self.n_samples,
+                length=max(self.n_samples, N_FFT),
                 random_state=self.seed,
             )
+            row[:] = sound[: self.n_samples]
         return rebuilt
 
 
