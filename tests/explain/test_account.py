@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cuelens import Audio, EmoLime
-from cuelens.explain.account import ENGLISH, band_account
+from cuelens.explain.account import ENGLISH, unit_account
 from cuelens.testing import BandModel, noise
 
 
@@ -23,14 +23,14 @@ def with_weights(explanation, weights, **changes):
 
 
 def test_names_the_answer_and_the_bands(explanation):
-    text = band_account(with_weights(explanation, [0, 0, 0.4, 0, 0, -0.2, 0, 0]))
+    text = unit_account(with_weights(explanation, [0, 0, 0.4, 0, 0, -0.2, 0, 0]))
     assert text.startswith("The model one band answers high (p = 0.")
     assert "754–1145 Hz supplies most of the support for high (+0.40)" in text
     assert "2492–3676 Hz speaks most against it (-0.20)" in text
 
 
 def test_neighbours_become_one_range(explanation):
-    text = band_account(with_weights(explanation, [0, 0.3, 0.3, 0.0, 0, 0, 0, 0.2]))
+    text = unit_account(with_weights(explanation, [0, 0.3, 0.3, 0.0, 0, 0, 0, 0.2]))
     assert "377–1145 Hz supplies most of the support for high (+0.60)" in text
 
 
@@ -39,7 +39,7 @@ def test_uncertain_bands_are_not_named(explanation):
     reach = np.array([0, 0, 0.1, 0, 0.5, 0, 0, 0])
     low, high = np.zeros((2, 8)), np.zeros((2, 8))
     low[0], high[0] = weights - reach, weights + reach
-    text = band_account(with_weights(explanation, weights, ci_low=low, ci_high=high))
+    text = unit_account(with_weights(explanation, weights, ci_low=low, ci_high=high))
     assert "754–1145 Hz" in text
     assert "1689" not in text
     assert "95 % intervals" in text
@@ -47,25 +47,25 @@ def test_uncertain_bands_are_not_named(explanation):
 
 def test_spread_support_is_not_called_most(explanation):
     weights = [0.128, 0.129, 0.151, 0.162, 0.16, 0.162, 0.198, -0.177]
-    text = band_account(with_weights(explanation, weights))
+    text = unit_account(with_weights(explanation, weights))
     assert "most of the support" not in text
     assert "spread over many bands" in text
 
 
 def test_faint_bands_are_not_named(explanation):
-    text = band_account(with_weights(explanation, [0.5, 0.03, 0, 0, -0.03, 0, 0, 0]))
+    text = unit_account(with_weights(explanation, [0.5, 0.03, 0, 0, -0.03, 0, 0, 0]))
     assert "against" not in text
-    text = band_account(with_weights(explanation, np.full(8, -0.015)))
+    text = unit_account(with_weights(explanation, np.full(8, -0.015)))
     assert text.split(". With")[0].endswith("no band clearly supports high")
 
 
 def test_no_support_is_said(explanation):
-    text = band_account(with_weights(explanation, np.full(8, -0.1)))
+    text = unit_account(with_weights(explanation, np.full(8, -0.1)))
     assert "no band clearly supports high" in text
 
 
 def test_asked_about_another_label(explanation):
-    text = band_account(replace(explanation, target="low"))
+    text = unit_account(replace(explanation, target="low"))
     assert "answers high" in text
     assert "asked about low, it gives p = " in text
 
@@ -80,7 +80,7 @@ def test_asked_about_another_label(explanation):
     ],
 )
 def test_trust_follows_the_fidelity(explanation, fidelity, phrase):
-    text = band_account(replace(explanation, fidelity=np.full(2, fidelity)))
+    text = unit_account(replace(explanation, fidelity=np.full(2, fidelity)))
     assert phrase in text
     assert text.endswith(".")
 
@@ -91,8 +91,8 @@ def test_another_language_replaces_the_templates(explanation):
         "answer": "Das Modell {model} antwortet {top} (p = {p_top})",
         "and": " und ",
     }
-    assert band_account(explanation, words=words).startswith("Das Modell one band antwortet high")
+    assert unit_account(explanation, words=words).startswith("Das Modell one band antwortet high")
 
 
 def test_same_numbers_same_words(explanation):
-    assert band_account(explanation) == band_account(explanation) == explanation.account
+    assert unit_account(explanation) == unit_account(explanation) == explanation.account

@@ -9,6 +9,7 @@ import pytest
 
 from cuelens import Audio, EmoLime, Explanation, FrequencyBands
 from cuelens.testing import BandModel, noise, speech_like
+from cuelens.units import TimeWindows
 
 EXPLAINERS = {
     "exact shapley": EmoLime(interactions=True),
@@ -17,6 +18,7 @@ EXPLAINERS = {
     "lime, sampled": EmoLime(estimator="lime", samples=64),
     "many bands": EmoLime(units=FrequencyBands(n_bands=24, scale="octave"), samples=200),
     "published": EmoLime(variant="published", samples=16),
+    "moments": EmoLime(units=TimeWindows(window_s=0.06), samples=64),
 }
 SOUNDS = {
     "speech": speech_like(duration_s=0.5),
@@ -68,7 +70,7 @@ def test_counts_what_it_asks(explainer):
     model = BandModel(band_hz=(500.0, 3000.0))
     audio = Audio(samples=SOUNDS["speech"], sample_rate=16_000)
     explanation = explainer.explain(model, audio)
-    assert explanation.n_model_calls == model.n_waveforms <= explainer.n_evaluations
+    assert explanation.n_model_calls == model.n_waveforms <= explainer.n_evaluations(model, audio)
     assert len(explanation.keep) == len(explanation.outputs)
 
 
@@ -79,12 +81,19 @@ def test_another_seed_changes_only_what_is_sampled(explainer):
     model = BandModel(band_hz=(500.0, 3000.0))
     one = explainer.explain(model, audio)
     other = replace(explainer, seed=7).explain(model, audio)
-    assert np.array_equal(one.weights, other.weights) == explainer.enumerates
+    assert np.array_equal(one.weights, other.weights) == explainer.enumerates(len(one.units))
 
 
 def test_units_cover_the_clip(explainer):
     audio = Audio(samples=SOUNDS["speech"], sample_rate=16_000)
     explanation = explainer.explain(Minimal(), audio)
+    if isinstance(explainer.units, TimeWindows):
+        starts = [unit.start_s for unit in explanation.units]
+        ends = [unit.end_s for unit in explanation.units]
+        assert (starts[0], ends[-1]) == (0.0, 0.5)
+        assert starts[1:] == ends[:-1]
+        assert {(unit.low_hz, unit.high_hz) for unit in explanation.units} == {(0.0, 8000.0)}
+        return
     low = [unit.low_hz for unit in explanation.units]
     high = [unit.high_hz for unit in explanation.units]
     assert low[0] == 0.0

@@ -7,9 +7,11 @@ import shutil
 import pytest
 
 from cuelens import Audio, EmoLime
+from cuelens.cues import cue_report
 from cuelens.evaluate import removal_curve
 from cuelens.report import write_clip_report
 from cuelens.testing import BandModel, speech_like
+from cuelens.units import TimeWindows
 
 pytestmark = pytest.mark.browser
 
@@ -32,9 +34,17 @@ def report(tmp_path_factory):
     source = f"{NASTY}.wav"
     audio = Audio(samples=speech_like(duration_s=1.0), sample_rate=16_000, source=source)
     explanation = EmoLime(samples=64).explain(model, audio)
+    moments = EmoLime(units=TimeWindows(), samples=128).explain(model, audio)
     removal = removal_curve(explanation, model)
     folder = tmp_path_factory.mktemp("ü report")
-    return write_clip_report(folder, explanation=explanation, removal=removal, audio=audio)
+    return write_clip_report(
+        folder,
+        explanation=explanation,
+        removal=removal,
+        audio=audio,
+        moments=moments,
+        cues=cue_report(moments, audio, n_windows=3),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -81,23 +91,49 @@ def test_opens_without_errors_requests_or_sideways_scrolling(page):
     assert NASTY in page.inner_text("h1")
 
 
-def test_the_playhead_follows_the_player(page):
-    assert page.is_hidden("#playhead")
+def test_the_playheads_follow_the_player(page):
+    heads = page.locator(".timed .playhead")
+    assert heads.count() == 5  # two spectrograms and three tracks
+    assert not heads.first.is_visible()
     page.evaluate("document.querySelectorAll('audio')[0].play()")
     until(page, "document.querySelectorAll('audio')[0].currentTime > 0.2")
-    left = page.evaluate("parseFloat(document.getElementById('playhead').style.left)")
-    assert 15 < left < 60
+    left = page.evaluate(
+        "[...document.querySelectorAll('.timed .playhead')].map((h) => parseFloat(h.style.left))"
+    )
+    assert all(15 < value < 60 for value in left)
 
 
 def test_a_click_on_the_spectrogram_plays_from_there(page):
     until(page, "document.querySelectorAll('audio')[0].duration > 0")
-    box = page.locator("#picture").bounding_box()
-    page.locator("#picture").click(position={"x": box["width"] * 0.6, "y": 20})
+    picture = page.locator(".bands .picture")
+    box = picture.bounding_box()
+    picture.click(position={"x": box["width"] * 0.6, "y": 20})
     until(page, "document.querySelectorAll('audio')[0].currentTime >= 0.55")
 
 
+def test_a_click_on_a_window_plays_that_moment_and_stops(page):
+    until(page, "document.querySelector('audio.clip').duration > 0")
+    window = page.locator("button.window").nth(1)
+    start, end = (float(window.get_attribute(f"data-{name}")) for name in ("start", "end"))
+    window.click()
+    until(page, "document.querySelector('audio.clip').currentTime > 0")
+    until(page, "document.querySelector('audio.clip').paused")
+    stopped = page.evaluate("document.querySelector('audio.clip').currentTime")
+    assert start < stopped
+    assert stopped == pytest.approx(end, abs=0.12)
+    assert "playing" not in window.get_attribute("class")
+
+
+def test_the_cue_table_has_every_cue_and_its_sources(page):
+    text = page.inner_text("table.cues")
+    for title in ("pitch level", "high-frequency energy", "pauses"):
+        assert title in text
+    assert page.locator("table.cues tbody tr").count() == 12
+
+
 def test_weights_can_be_hidden_and_bands_light_up(page):
-    page.uncheck("#tint")
-    assert "plain" in page.get_attribute("#picture", "class")
+    for number, name in enumerate(("#moments", ".bands .spectrogram")):
+        page.locator("input.tinttoggle").nth(number).uncheck()
+        assert "plain" in page.locator(f"{name} .picture").first.get_attribute("class")
     page.hover("tr[data-band='2']")
     assert "lit" in page.get_attribute(".tint[data-band='2']", "class")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,11 +16,15 @@ from cuelens.cli.console import err, out, print_error, progress_bar
 from cuelens.errors import CuelensError
 
 if TYPE_CHECKING:
+    from cuelens.audio import Audio
+    from cuelens.corpora import Corpus
+    from cuelens.cues import Baseline, CorpusProfile, CueReport
     from cuelens.evaluate import RemovalCurve
-    from cuelens.explain import EmoLime, Explanation
+    from cuelens.explain import EmoLime, Explanation, MapExplainer
     from cuelens.models import Model
 
 _BAR_WIDTH = 12
+_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".aif")
 
 
 class BandScale(StrEnum):
@@ -29,6 +34,24 @@ class BandScale(StrEnum):
     linear = "linear"
     bark = "bark"
     octave = "octave"
+
+
+class ExplainerName(StrEnum):
+    """Explainers of ``--explainer``."""
+
+    emolime = "emolime"
+    occlusion = "occlusion"
+    grad_cam = "grad-cam"
+    integrated_gradients = "integrated-gradients"
+    lrp = "lrp"
+    crp = "crp"
+
+
+class UnitsName(StrEnum):
+    """Units of ``--units``."""
+
+    bands = "bands"
+    windows = "windows"
 
 
 class EstimatorName(StrEnum):
@@ -55,9 +78,19 @@ def explain(
     model: Annotated[
         str,
         typer.Option(
-            help="A bundled model (see `cuelens models`), a model folder, or python:package.module:callable."
+            help="A bundled model (see `cuelens models`), a model folder, resnetsmall:FILE, or python:package.module:callable."
         ),
     ] = "emodb-cnn",
+    explainer: Annotated[
+        ExplainerName,
+        typer.Option(
+            help="emolime: any model, by leaving bands or moments out; the others look inside a network (emodb-cnn, resnetsmall, your own log-mel network) and give a map over time and frequency."
+        ),
+    ] = ExplainerName.emolime,
+    units: Annotated[
+        UnitsName,
+        typer.Option(help="What emolime leaves out: frequency bands, or moments (time windows)."),
+    ] = UnitsName.bands,
     target: Annotated[
         str | None,
         typer.Option(help="Emotion to explain; by default the model's answer.", show_default=False),
@@ -66,6 +99,36 @@ def explain(
     scale: Annotated[
         BandScale, typer.Option(help="Scale on which the bands are equally wide.")
     ] = BandScale.mel,
+    window_s: Annotated[
+        float, typer.Option("--window", help="Length of time windows in seconds.")
+    ] = 0.15,
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            help="Layer of the network that grad-cam and crp look at.", show_default=False
+        ),
+    ] = None,
+    cues: Annotated[
+        bool,
+        typer.Option(
+            "--cues/--no-cues",
+            help="Find the moments that count, measure the voice there, and compare it with the literature.",
+        ),
+    ] = True,
+    baseline: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Neutral recordings of the same speaker (files or folders) to compare the voice with; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    corpus: Annotated[
+        str | None,
+        typer.Option(
+            help="Corpus the clips belong to: their speaker's neutral clips, else the corpus, become the baseline, and what the corpus shows is listed. A name, folder or table as in `cuelens corpus list`.",
+            show_default=False,
+        ),
+    ] = None,
     estimator: Annotated[
         EstimatorName,
         typer.Option(
@@ -104,33 +167,62 @@ def explain(
         ),
     ] = False,
 ) -> None:
-    """Explain which frequency bands of a clip made a model answer as it did.
+    """Explain why a model answered as it did: which bands, which moments, and what the voice did then.
 
-    Prints the answer, a weight for every band (above 0 supports the target) and an account in plain
-    sentences. With **--out** it writes a report to look at and listen to.
+    Prints the answer, a weight for every band (above 0 supports the target), the cues at the moments
+    that count, and an account in plain sentences. With **--out** it writes a report to look at and
+    listen to. Cues are compared with the rest of the clip unless **--baseline** or **--corpus**
+    gives neutral speech of the speaker, which says more.
 
     Examples
     --------
     - `cuelens explain clip.wav --out results`
 
+    - `cuelens explain clip.wav --baseline neutral/ --out results`
+
     - `cuelens explain *.wav --model emodb-egemaps --target anger --json > results.jsonl`
+
+    - `cuelens explain clip.wav --explainer lrp --out results` (needs the extra `torch`)
     """
-    from cuelens.explain import EmoLime
+    from cuelens.corpora import load_corpus
+    from cuelens.errors import InputError
+    from cuelens.explain import MAP_EXPLAINERS, EmoLime
     from cuelens.models import load_model
     from cuelens.report import make_folder  # start-up time
-    from cuelens.units import FrequencyBands
+    from cuelens.units import FrequencyBands, TimeWindows
 
-    explainer = EmoLime(
-        units=FrequencyBands(n_bands=bands, scale=scale.value),
-        estimator=estimator.value,
-        samples=samples,
-        variant=variant.value,
-        interactions=interactions,
-        seed=seed,
-    )
+    chosen: EmoLime | MapExplainer
+    if explainer is ExplainerName.emolime:
+        chosen = EmoLime(
+            units=(
+                FrequencyBands(n_bands=bands, scale=scale.value)
+                if units is UnitsName.bands
+                else TimeWindows(window_s=window_s)
+            ),
+            estimator=estimator.value,
+            samples=samples,
+            variant=variant.value,
+            interactions=interactions,
+            seed=seed,
+        )
+    else:
+        settings = {"window_s": window_s}
+        if layer is not None:
+            if explainer not in (ExplainerName.grad_cam, ExplainerName.crp):
+                raise InputError(f"--layer is for grad-cam and crp; {explainer.value} has none")
+            settings["layer"] = layer  # type: ignore[assignment]
+        chosen = MAP_EXPLAINERS[explainer.value](**settings)
     loaded = load_model(model)
     if out_dir is not None:
         make_folder(out_dir)  # before the work, so that a mistake costs nothing
+    wanted = None
+    if cues:
+        wanted = CueSettings(
+            window_s=window_s,
+            seed=seed,
+            baseline=_neutral_clips(baseline),
+            corpus=None if corpus is None else load_corpus(corpus),
+        )
     folders = unique_folders(clips, out_dir)
     failed = 0
     for clip, folder in zip(clips, folders, strict=True):
@@ -138,9 +230,10 @@ def explain(
             explain_one(
                 clip,
                 folder,
-                explainer=explainer,
+                explainer=chosen,
                 model=loaded,
                 target=target,
+                cues=wanted,
                 as_json=json_output,
                 json_lines=len(clips) > 1,
             )
@@ -153,13 +246,68 @@ def explain(
         raise typer.Exit(2)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CueSettings:
+    """How cues are measured, and what they are compared with."""
+
+    window_s: float = 0.15
+    seed: int = 42
+    baseline: tuple[Path, ...] = ()
+    corpus: Corpus | None = None
+    kept: dict[str, object] = field(default_factory=dict)  # baselines made already
+
+    def baseline_of(self, clip: Path, audio: Audio) -> Baseline | None:
+        """The baseline of a clip; None is the rest of the clip itself."""
+        from cuelens.audio import load_audio
+        from cuelens.cues import clips_baseline, corpus_baseline
+
+        if self.baseline:
+            files = [file for file in self.baseline if file.resolve() != clip.resolve()]
+            key = " ".join(map(str, files))
+            if key not in self.kept and files:
+                n = f"{len(files)} neutral clip{'s' if len(files) > 1 else ''} that were given"
+                self.kept[key] = clips_baseline(
+                    [load_audio(file) for file in files], window_s=self.window_s, description=n
+                )
+            return self.kept.get(key)  # type: ignore[return-value]
+        if self.corpus is not None:
+            return corpus_baseline(
+                self.corpus,
+                window_s=self.window_s,
+                speaker=self.corpus.speaker_of(clip),
+                without=audio.sha256,
+            )
+        return None
+
+    def profile(self, model: Model) -> CorpusProfile | None:
+        """What the corpus shows; for bundled models without a corpus, what EmoDB shows."""
+        from cuelens.cues import emodb_profile
+        from cuelens.cues.profile import profile_of
+        from cuelens.models import BUNDLED, model_name
+
+        if self.corpus is not None:
+            if "profile" not in self.kept:
+                self.kept["profile"] = None
+                if "neutral" in self.corpus.emotions:
+                    with progress_bar() as progress:
+                        task = progress.add_task(
+                            f"measuring {self.corpus.name}", total=len(self.corpus)
+                        )
+                        self.kept["profile"] = profile_of(
+                            self.corpus, progress=lambda n: progress.advance(task, n)
+                        )
+            return self.kept["profile"]  # type: ignore[return-value]
+        return emodb_profile() if model_name(model) in BUNDLED else None
+
+
 def explain_one(
     clip: Path,
     folder: Path | None,
     *,
-    explainer: EmoLime,
+    explainer: EmoLime | MapExplainer,
     model: Model,
     target: str | None = None,
+    cues: CueSettings | None = None,
     as_json: bool = False,
     json_lines: bool = False,
     start_s: float = 0.0,
@@ -167,46 +315,126 @@ def explain_one(
 ) -> Path | None:
     """Explain one clip, print the result, write its report if there is a folder for it."""
     from cuelens.audio import load_audio
+    from cuelens.cues import cue_account, cue_report
+    from cuelens.errors import InputError
     from cuelens.evaluate import removal_curve
-    from cuelens.explain.game import CountingModel
-    from cuelens.report import write_clip_report
+    from cuelens.explain.explanation import dump_json
+    from cuelens.report import clip_content, write_clip_report
 
     audio = load_audio(clip, sample_rate=model.sample_rate, start_s=start_s, end_s=end_s)
-    with progress_bar() as progress:
-        task = progress.add_task(clip.name, total=explainer.n_evaluations)
-        watched = CountingModel(model, lambda n: progress.advance(task, n))
-        explanation = explainer.explain(watched, audio, target=target)
+    explanation = _watched(clip.name, explainer, model, audio, target)
+    moments = found = None
+    if cues is not None:
+        timed = explanation
+        if explanation.method.parameters.get("units") != "time windows":
+            finder = moment_finder(audio.duration_s, cues.window_s, cues.seed)
+            timed = moments = _watched(
+                f"{clip.name}: moments", finder, model, audio, explanation.target
+            )
+        try:
+            found = cue_report(
+                timed,
+                audio,
+                baseline=cues.baseline_of(clip, audio),
+                profile=cues.profile(model),
+                window_s=cues.window_s,
+                seed=cues.seed,
+            )
+            explanation = replace(explanation, account=cue_account(explanation, found))
+        except InputError as error:  # nothing supports the target, or too short for openSMILE
+            err.print(f"[yellow]note:[/yellow] no cues: {escape(str(error))}", highlight=False)
     report = removal = None
     if folder is not None:
         removal = removal_curve(explanation, model)
-        report = write_clip_report(folder, explanation=explanation, removal=removal, audio=audio)
+        report = write_clip_report(
+            folder,
+            explanation=explanation,
+            removal=removal,
+            audio=audio,
+            moments=moments,
+            cues=found,
+        )
     if as_json:
-        text = explanation.to_json()
+        content = clip_content(explanation, removal=removal, moments=moments, cues=found)
+        text = dump_json(content)
         if json_lines:
             import json
 
-            text = json.dumps(json.loads(text), ensure_ascii=False) + "\n"
+            text = json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
         typer.echo(text, nl=False)
     else:
-        print_explanation(explanation, removal)
+        print_explanation(explanation, removal, found)
         if report is not None:
             out.print(f"  report: {report}", markup=False, highlight=False, soft_wrap=True)
             out.print()
     return report
 
 
-def print_explanation(explanation: Explanation, removal: RemovalCurve | None) -> None:
-    """The answer, the bands and the account, as a table for the terminal."""
+def moment_finder(duration_s: float, window_s: float, seed: int) -> EmoLime:
+    """Sampled Shapley values of time windows: 256 versions of the clip, more for long clips."""
+    from cuelens.explain import EmoLime
+    from cuelens.units import TimeWindows
+
+    units = TimeWindows(window_s=min(window_s, max(0.03, duration_s)))
+    n_units = units.n_units(duration_s)
+    return EmoLime(units=units, samples=max(256, 2 + 8 * n_units), seed=seed)
+
+
+def _watched(
+    what: str,
+    explainer: EmoLime | MapExplainer,
+    model: Model,
+    audio: Audio,
+    target: str | None,
+) -> Explanation:
+    """Explain with a progress bar; explainers that look inside a network show that they run."""
+    from cuelens.explain import EmoLime
+    from cuelens.explain.game import CountingModel
+
+    with progress_bar() as progress:
+        if isinstance(explainer, EmoLime):
+            task = progress.add_task(what, total=explainer.n_evaluations(model, audio))
+            watched = CountingModel(model, lambda n: progress.advance(task, n))
+            return explainer.explain(watched, audio, target=target)
+        progress.add_task(f"{what}: {explainer.name}", total=None)
+        return explainer.explain(model, audio, target=target)
+
+
+def _neutral_clips(paths: list[Path] | None) -> tuple[Path, ...]:
+    """Files, and the recordings in folders."""
+    from cuelens.errors import InputError
+
+    files: list[Path] = []
+    for path in paths or []:
+        if path.is_dir():
+            found = sorted(f for f in path.iterdir() if f.suffix.lower() in _SUFFIXES)
+            if not found:
+                raise InputError(f"{path}: no recordings in it; expected {', '.join(_SUFFIXES)}")
+            files += found
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise InputError(f"{path}: no such file or folder; expected neutral recordings")
+    return tuple(files)
+
+
+def print_explanation(
+    explanation: Explanation, removal: RemovalCurve | None, cues: CueReport | None = None
+) -> None:
+    """The answer, the units, the cues and the account, as tables for the terminal."""
     row = explanation.target_index
     exact = explanation.ci_low is None
     table = Table(box=None, pad_edge=False)
-    table.add_column("band", justify="right", no_wrap=True)
+    windows = explanation.method.parameters.get("units") == "time windows"
+    kind = "moments" if windows else "bands"
+    table.add_column(kind[:-1], justify="right", no_wrap=True)
     table.add_column("against | supports", no_wrap=True)
     table.add_column("weight", justify="right", no_wrap=True)
     if not exact:
         table.add_column("95 % interval", no_wrap=True)
     largest = max(float(abs(explanation.target_weights).max()), 1e-9)
-    for index in reversed(range(len(explanation.units))):
+    order = range(len(explanation.units))
+    for index in order if windows else reversed(order):
         weight = float(explanation.target_weights[index])
         cells = [explanation.units[index].name, _bar(weight / largest), f"{weight:+.3f}"]
         if explanation.ci_low is not None and explanation.ci_high is not None:
@@ -227,10 +455,49 @@ def print_explanation(explanation: Explanation, removal: RemovalCurve | None) ->
         lost, random = removal.lost()
         half = max(1, len(explanation.units) // 2)
         out.print(
-            f"  removing 1 to {half} bands loses {lost:.2f} by weight, {random:.2f} at random",
+            f"  removing 1 to {half} {kind} loses {lost:.2f} by weight, {random:.2f} at random",
             highlight=False,
         )
+    if cues is not None:
+        out.print(_cue_table(cues))
     out.print(Padding(escape(explanation.account), (0, 2)), highlight=False)
+
+
+def _cue_table(cues: CueReport) -> Table:
+    """Cues that can be compared, and what is expected of them."""
+    import math
+
+    from cuelens.cues import CUES
+
+    table = Table(
+        box=None,
+        pad_edge=False,
+        title_justify="left",
+        title_style="",
+        title=f"  cues in the {len(cues.windows)} moments that count, in SD from {escape(cues.baseline)}",
+    )
+    table.add_column("cue", justify="right", no_wrap=True)
+    table.add_column("SD", justify="right")
+    table.add_column("95 % interval", no_wrap=True)
+    table.add_column("literature")
+    for row in cues.rows:
+        if math.isnan(row.effect.low):
+            continue
+        expectation, text = row.expectation, ""
+        if expectation is not None:
+            text = f"{expectation.direction} ({expectation.status})"
+            if expectation.status == "strong":
+                verdict = {True: "agrees", False: "opposite", None: "undecided"}[row.agrees]
+                text = f"{expectation.direction}: {verdict}"
+        style = "bold" if row.effect.sign else ""
+        table.add_row(
+            CUES[row.cue].title,
+            f"{row.effect.size:+.1f}",
+            f"{row.effect.low:+.1f} to {row.effect.high:+.1f}",
+            text,
+            style=style,
+        )
+    return table
 
 
 def unique_folders(clips: list[Path], out_dir: Path | None) -> list[Path | None]:

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from cuelens.cli.console import err, print_error
 from cuelens.cli.corpus import corpus_app
+from cuelens.cli.cues import cues
 from cuelens.cli.demo import demo
 from cuelens.cli.explain import explain
 from cuelens.cli.models import models
@@ -26,6 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(explain)
+app.command()(cues)
 app.command()(demo)
 app.command()(models)
 app.command()(train)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -121,6 +122,15 @@ class Corpus:
             start_s=float(self.table["start"].iloc[i]),
             end_s=None if np.isnan(end) else end,
         )
+
+    def speaker_of(self, file: str | Path) -> str | None:
+        """Speaker of a recording, by its path; None where it is not in the corpus or unknown."""
+        wanted = Path(file).resolve()
+        for known, speaker in zip(self.table["file"], self.table["speaker"], strict=True):
+            same_name = Path(str(known)).name == wanted.name
+            if same_name and Path(str(known)).resolve() == wanted and not pd.isna(speaker):
+                return str(speaker)
+        return None
 
     def select(
         self, *, emotions: Iterable[str] | None = None, speakers: Iterable[str] | None = None

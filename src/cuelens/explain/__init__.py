@@ -1,6 +1,38 @@
 """Explainers: frozen settings with one method, ``explain(model, audio, *, target=None)``."""
 
+from cuelens.explain.crp import ConceptRelevance, find_references
 from cuelens.explain.emolime import EmoLime
-from cuelens.explain.explanation import Clip, Explanation, Method
+from cuelens.explain.explanation import Clip, Concept, Explanation, Method, Reference
+from cuelens.explain.grad_cam import GradCam
+from cuelens.explain.integrated_gradients import IntegratedGradients
+from cuelens.explain.lrp import LayerwiseRelevance
+from cuelens.explain.map_explainer import MapExplainer
+from cuelens.explain.occlusion import Occlusion
+from cuelens.explain.salient_windows import SalientWindow, salient_intervals, salient_windows
+from cuelens.explain.time_frequency import TimeFrequencyMap
 
-__all__ = ["Clip", "EmoLime", "Explanation", "Method"]
+MAP_EXPLAINERS: dict[str, type[MapExplainer]] = {
+    explainer.name: explainer
+    for explainer in (Occlusion, GradCam, IntegratedGradients, LayerwiseRelevance, ConceptRelevance)
+}
+
+__all__ = [
+    "MAP_EXPLAINERS",
+    "Clip",
+    "Concept",
+    "ConceptRelevance",
+    "EmoLime",
+    "Explanation",
+    "GradCam",
+    "IntegratedGradients",
+    "LayerwiseRelevance",
+    "MapExplainer",
+    "Method",
+    "Occlusion",
+    "Reference",
+    "SalientWindow",
+    "TimeFrequencyMap",
+    "find_references",
+    "salient_intervals",
+    "salient_windows",
+]

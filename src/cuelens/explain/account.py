@@ -1,4 +1,4 @@
-"""The account: what an explanation of bands says, in two plain sentences.
+"""The account: what an explanation says, in plain sentences.
 
 Sentences are templates filled with numbers of the explanation, so that the same numbers give the
 same words.  ``ENGLISH`` can be replaced by another mapping with the same keys.
@@ -6,7 +6,7 @@ same words.  ``ENGLISH`` can be replaced by another mapping with the same keys.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,32 +17,59 @@ if TYPE_CHECKING:
 ENGLISH: Mapping[str, str] = {
     "answer": "The model {model} answers {top} (p = {p_top})",
     "other_target": "; asked about {target}, it gives p = {p_target}",
-    "support": "; {bands} {verb} most of the support for {target} ({weights})",
-    "spread": "; support for {target} is spread over many bands, {bands} first ({weights})",
-    "no_support": "; no band clearly supports {target}",
-    "against": ", and {bands} {verb} most against it ({weights})",
+    "support": "; {units} {verb} most of the support for {target} ({weights})",
+    "spread": "; support for {target} is spread over many {kind}, {units} first ({weights})",
+    "no_support": "; no {one} clearly supports {target}",
+    "against": ", and {units} {verb} most against it ({weights})",
+    "map": "; for {target}, {method} puts most relevance on {units} ({share} of it)",
+    "map_spread": "; for {target}, {method} spreads relevance over all frequencies, {units} first "
+    "({share} of it)",
+    "no_map": "; {method} finds nothing that supports {target}",
     "supply": "supplies|supply",
     "speak": "speaks|speak",
+    "band": "band|bands",
+    "window": "moment|moments",
     "exact": (
-        "With every band missing it would give p = {base}; the weights are exact for this model "
-        "and this way of leaving bands out"
+        "With every {one} missing it would give p = {base}; the weights are exact for this model "
+        "and this way of leaving {kind} out"
     ),
-    "fitted": "The weights are a linear fit to all {n} versions of the clip with bands left out",
+    "fitted": "The weights are a linear fit to all {n} versions of the clip with {kind} left out",
     "sampled": "The weights are estimates from {n} versions of the clip (95 % intervals are shown)",
     "fidelity": (
-        ", and adding them up explains {fidelity} of how its answer changes when bands are missing."
+        ", and adding them up explains {fidelity} of how its answer changes when {kind} are "
+        "missing."
     ),
     "low_fidelity": (
-        ", but adding them up explains only {fidelity} of how its answer changes when bands are "
+        ", but adding them up explains only {fidelity} of how its answer changes when {kind} are "
         "missing: "
-        "the bands act together, so read single weights with care."
+        "the {kind} act together, so read single weights with care."
     ),
     "not_additive": (
-        ", but adding them up does not predict how its answer changes when bands are missing: "
-        "the bands act together, so read single weights with care."
+        ", but adding them up does not predict how its answer changes when {kind} are missing: "
+        "the {kind} act together, so read single weights with care."
     ),
     "no_fidelity": (
-        ", and its answer does not change when bands are missing: there is nothing to explain."
+        ", and its answer does not change when {kind} are missing: there is nothing to explain."
+    ),
+    "occlusion": (
+        "Relevance here is how far the output for {target} falls when a patch of the network's "
+        "picture is covered; patches overlap, so it does not add up."
+    ),
+    "grad-cam": (
+        "Relevance here is how active the channels are that speak for {target}; it is coarse, "
+        "never negative, and does not add up to the output."
+    ),
+    "integrated-gradients": (
+        "Relevance here adds up to the difference between the output for the clip and for "
+        "silence, to within {incomplete}."
+    ),
+    "lrp": (
+        "Relevance here is the output for {target} handed back through the network's layers; "
+        "{kept} of it arrived."
+    ),
+    "crp": (
+        "Relevance here is what passes through {n} channels of layer {layer}, which carry "
+        "{share} of all relevance there."
     ),
     "and": " and ",
 }
@@ -55,10 +82,10 @@ _NEGLIGIBLE = 0.02  # weights up to two hundredths of probability are not named
 _FAINT = 0.1  # nor those below a tenth of the largest
 
 
-def band_account(explanation: Explanation, *, words: Mapping[str, str] = ENGLISH) -> str:
-    """Two sentences on an explanation of frequency bands.
+def unit_account(explanation: Explanation, *, words: Mapping[str, str] = ENGLISH) -> str:
+    """Two sentences on an explanation of frequency bands or time windows.
 
-    A band is named only where its weight exceeds 0.02 and a tenth of the largest, and its interval,
+    A unit is named only where its weight exceeds 0.02 and a tenth of the largest, and its interval,
     if any, excludes 0.
 
     Parameters
@@ -67,46 +94,102 @@ def band_account(explanation: Explanation, *, words: Mapping[str, str] = ENGLISH
     words : mapping
         Templates, with the keys of ``ENGLISH``.
     """
+    return f"{answer_sentence(explanation, words)} {trust_sentence(explanation, words)}"
+
+
+map_account = unit_account
+
+
+def answer_sentence(explanation: Explanation, words: Mapping[str, str] = ENGLISH) -> str:
+    """What the model answers, and which units speak for and against the target."""
     top = int(explanation.prediction.argmax())
-    row = explanation.target_index
     first = words["answer"].format(
         model=explanation.model,
         top=explanation.labels[top],
-        p_top=_probability(explanation.prediction[top]),
+        p_top=probability(explanation.prediction[top]),
     )
-    if row != top:
+    if explanation.target_index != top:
         first += words["other_target"].format(
-            target=explanation.target, p_target=_probability(explanation.output_value)
+            target=explanation.target,
+            p_target=probability(explanation.prediction[explanation.target_index]),
         )
+    if explanation.map is not None:
+        return f"{first}{_frequencies(explanation, words)}."
+    names = _kind(explanation, words)
     support, against = _named(explanation, sign=1), _named(explanation, sign=-1)
     if support:
         weights = explanation.target_weights
         most = weights[support].sum() > weights[weights > 0].sum() / 2
         first += words["support" if most else "spread"].format(
-            **_phrase(explanation, support, words, "supply"), target=explanation.target
+            **_phrase(explanation, support, words, "supply"), target=explanation.target, **names
         )
     else:
-        first += words["no_support"].format(target=explanation.target)
+        first += words["no_support"].format(target=explanation.target, **names)
     if against:
         first += words["against"].format(**_phrase(explanation, against, words, "speak"))
-    return f"{first}. {_trust(explanation, words)}"
+    return f"{first}."
 
 
-def _trust(explanation: Explanation, words: Mapping[str, str]) -> str:
+def trust_sentence(explanation: Explanation, words: Mapping[str, str] = ENGLISH) -> str:
+    """What the numbers are worth."""
+    if explanation.map is not None:
+        found = explanation.method.parameters
+        return words[explanation.method.name].format(
+            target=explanation.target,
+            incomplete=percent(float(found.get("incomplete_by", 0.0)), at_least=0.01),
+            kept=percent(float(found.get("relevance_kept", 1.0))),
+            layer=found.get("layer"),
+            n=len(explanation.concepts),
+            share=percent(sum(concept.share for concept in explanation.concepts)),
+        )
+    names = _kind(explanation, words)
     fidelity = float(explanation.fidelity[explanation.target_index])
     template = "sampled"
     if explanation.ci_low is None:
         shapley = explanation.method.parameters.get("estimator") == "shapley"
         template = "exact" if shapley else "fitted"
     start = words[template].format(
-        base=_probability(explanation.base_value), n=explanation.n_model_calls
+        base=probability(explanation.base_value), n=explanation.n_model_calls, **names
     )
     if np.isnan(fidelity):
-        return start + words["no_fidelity"]
+        return start + words["no_fidelity"].format(**names)
     if fidelity < _NO_FIDELITY:
-        return start + words["not_additive"]
+        return start + words["not_additive"].format(**names)
     end = words["fidelity" if fidelity >= _LOW_FIDELITY else "low_fidelity"]
-    return start + end.format(fidelity=f"{fidelity:.0%}".replace("%", "\N{NO-BREAK SPACE}%"))
+    return start + end.format(fidelity=percent(fidelity), **names)
+
+
+def _kind(explanation: Explanation, words: Mapping[str, str]) -> dict[str, str]:
+    """What the units are called, one and many."""
+    windows = explanation.method.parameters.get("units") == "time windows"
+    one, many = words["window" if windows else "band"].split("|")
+    return {"one": one, "kind": many}
+
+
+def _frequencies(explanation: Explanation, words: Mapping[str, str]) -> str:
+    """Where in frequency a map's positive relevance lies: eighths of the bands."""
+    if explanation.map is None:
+        return ""
+    method = explanation.method.name
+    relevance = np.maximum(explanation.map.values[explanation.target_index], 0.0).sum(axis=1)
+    if relevance.sum() <= 0:
+        return words["no_map"].format(method=method, target=explanation.target)
+    groups = np.array_split(np.arange(len(relevance)), min(8, len(relevance)))
+    shares = np.array([relevance[group].sum() for group in groups]) / relevance.sum()
+    named: list[int] = []
+    for index in np.argsort(-shares, kind="stable")[:_MAX_NAMED]:
+        if shares[named].sum() >= _SHARE:
+            break
+        named.append(int(index))
+    edges_hz = explanation.map.edges_hz
+    names = [
+        f"{edges_hz[groups[run[0]][0]]:.0f}–{edges_hz[groups[run[-1]][-1] + 1]:.0f} Hz"
+        for run in runs(named)
+    ]
+    share = float(shares[named].sum())
+    return words["map" if share >= _SHARE else "map_spread"].format(
+        target=explanation.target, method=method, units=listed(names, words), share=percent(share)
+    )
 
 
 def _named(explanation: Explanation, *, sign: int) -> list[int]:
@@ -130,28 +213,42 @@ def _named(explanation: Explanation, *, sign: int) -> list[int]:
 def _phrase(
     explanation: Explanation, indices: list[int], words: Mapping[str, str], verb: str
 ) -> dict[str, str]:
-    """Bands as words; neighbours become one range, whose weights are added."""
+    """Units as words; neighbours become one range, whose weights are added."""
     one, many = words[verb].split("|")
-    runs: list[list[int]] = []
-    for index in sorted(indices):
-        if runs and index == runs[-1][-1] + 1:
-            runs[-1].append(index)
-        else:
-            runs.append([index])
-    weights = explanation.target_weights
-    runs.sort(key=lambda run: -abs(float(weights[run].sum())))
-    units = explanation.units
-    names = [f"{units[run[0]].low_hz:.0f}–{units[run[-1]].high_hz:.0f} Hz" for run in runs]
+    weights, units = explanation.target_weights, explanation.units
+    found = sorted(runs(indices), key=lambda run: -abs(float(weights[run].sum())))
+    if explanation.method.parameters.get("units") == "time windows":
+        names = [f"{units[run[0]].start_s:.2f}–{units[run[-1]].end_s:.2f} s" for run in found]
+    else:
+        names = [f"{units[run[0]].low_hz:.0f}–{units[run[-1]].high_hz:.0f} Hz" for run in found]
     return {
-        "bands": _list(names, words["and"]),
-        "weights": ", ".join(f"{weights[run].sum():+.2f}" for run in runs),
-        "verb": one if len(runs) == 1 else many,
+        "units": listed(names, words),
+        "weights": ", ".join(f"{weights[run].sum():+.2f}" for run in found),
+        "verb": one if len(found) == 1 else many,
     }
 
 
-def _list(names: list[str], conjunction: str) -> str:
-    return conjunction.join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+def runs(indices: Sequence[int]) -> list[list[int]]:
+    """Whole numbers in runs of neighbours."""
+    found: list[list[int]] = []
+    for index in sorted(indices):
+        if found and index == found[-1][-1] + 1:
+            found[-1].append(index)
+        else:
+            found.append([index])
+    return found
 
 
-def _probability(value: float) -> str:
+def listed(names: Sequence[str], words: Mapping[str, str] = ENGLISH) -> str:
+    """a, b and c."""
+    return words["and"].join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def probability(value: float) -> str:
+    """Two digits, three near 0 and 1."""
     return f"{value:.2f}" if 0.005 <= value <= 0.995 else f"{value:.3f}"
+
+
+def percent(share: float, *, at_least: float = 0.0) -> str:
+    """A share in per cent."""
+    return f"{max(share, at_least):.0%}".replace("%", "\N{NO-BREAK SPACE}%")

@@ -1,9 +1,9 @@
-"""EmoLIME: which frequency bands made the model say this emotion.
+"""EmoLIME: which frequency bands, or which moments, made the model say this emotion.
 
-Bands of the clip are left out in many combinations, the model answers each version, and the answers
-are turned into one weight a band.  Two estimators read the same answers:
+Units of the clip (bands, or time windows) are left out in many combinations, the model answers each
+version, and the answers are turned into one weight a unit.  Two estimators read the same answers:
 
-- ``"shapley"``: the band's contribution averaged over all orders of adding bands.  Exact when every
+- ``"shapley"``: the unit's contribution averaged over all orders of adding units.  Exact when every
   combination fits the budget, sampled with confidence intervals beyond.
 - ``"lime"``: the coefficients of a ridge regression that counts versions near the clip more, as
   published [1]_.
@@ -20,14 +20,14 @@ References
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from cuelens.audio import Audio
 from cuelens.errors import InputError
-from cuelens.explain.account import band_account
+from cuelens.explain.account import unit_account
 from cuelens.explain.explanation import ALL_COMBINATIONS, Clip, Explanation, Method
 from cuelens.explain.game import CoalitionGame, Mixer
 from cuelens.explain.lime import (
@@ -47,7 +47,7 @@ from cuelens.explain.shapley import (
 from cuelens.models.base import Model, model_labels, model_name, predict
 from cuelens.provenance import versions
 from cuelens.typing import FloatArray
-from cuelens.units import FrequencyBands
+from cuelens.units import FrequencyBands, TimeWindows
 
 Estimator = Literal["shapley", "lime"]
 Variant = Literal["lossless", "published"]
@@ -58,21 +58,21 @@ DEFAULT_SAMPLES = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class EmoLime:
-    """Weights of frequency bands for every label of a model.
+    """Weights of frequency bands or time windows for every label of any model.
 
     Parameters
     ----------
-    units : FrequencyBands
+    units : FrequencyBands or TimeWindows
     estimator : {"shapley", "lime"}
     samples : int or None
-        Budget of model calls.  Every combination of bands is tried while 2**n_bands fits it;
+        Budget of model calls.  Every combination of units is tried while 2**n_units fits it;
         beyond, they are sampled.  None: 1024, or the 64 of the paper with
         ``variant="published"``.
     variant : {"lossless", "published"}
-        How a band is left out: masks that add up, or mel and Griffin-Lim as published (always
-        estimated by ``"lime"``, never enumerated).
+        How a unit is left out: parts that add up, or mel bands and Griffin-Lim as published
+        (always estimated by ``"lime"``, never enumerated).
     interactions : bool
-        Also compute pairwise interactions (needs every combination).
+        Also compute pairwise interactions (needs every combination, of bands).
     seed : int
         Of everything random; the default is the paper's.
 
@@ -84,7 +84,7 @@ class EmoLime:
     asked; here every label is explained, and ``target`` is the one that was asked about.
     """
 
-    units: FrequencyBands = field(default_factory=FrequencyBands)
+    units: FrequencyBands | TimeWindows = field(default_factory=FrequencyBands)
     estimator: Estimator = "shapley"
     samples: int | None = None
     variant: Variant = "lossless"
@@ -106,23 +106,32 @@ class EmoLime:
             )
         if self.variant == "published":
             object.__setattr__(self, "estimator", "lime")
-        smallest = 2 + 4 * (self.units.n_bands - 1) if self.estimator == "shapley" else 16
-        if self.budget < smallest and self.budget < 2**self.units.n_bands:
-            raise InputError(
-                f"samples is {self.budget}; expected at least {smallest} for {self.estimator} "
-                f"weights of {self.units.n_bands} bands"
-            )
-        if self.variant == "published" and self.units.scale != "mel":
-            raise InputError(
-                f'variant="published" is defined for mel bands; got scale={self.units.scale!r}'
-            )
+            if not isinstance(self.units, FrequencyBands) or self.units.scale != "mel":
+                raise InputError(f'variant="published" is defined for mel bands; got {self.units}')
         if self.interactions and self.variant == "published":
             raise InputError("interactions need bands that add up; expected variant='lossless'")
-        if self.interactions and not self.enumerates:
+        if isinstance(self.units, FrequencyBands):
+            self._check_budget(self.units.n_bands)
+            if self.interactions and not self.enumerates(self.units.n_bands):
+                raise InputError(
+                    f"interactions need all {2**self.units.n_bands} combinations of bands and "
+                    f"samples is {self.budget}; expected a larger budget, or fewer bands"
+                )
+        elif self.interactions:
+            raise InputError("interactions are for frequency bands; expected other units")
+
+    def _check_budget(self, n_units: int) -> None:
+        smallest = 2 + 4 * (n_units - 1) if self.estimator == "shapley" else 16
+        if self.budget < smallest and not self.enumerates(n_units):
             raise InputError(
-                f"interactions need all {2**self.units.n_bands} combinations of bands and samples "
-                f"is {self.budget}; expected a larger budget, or fewer bands"
+                f"samples is {self.budget}; expected at least {smallest} for {self.estimator} "
+                f"weights of {n_units} {self._units_name}: raise samples, or take fewer "
+                f"{self._units_name}"
             )
+
+    @property
+    def _units_name(self) -> str:
+        return "bands" if isinstance(self.units, FrequencyBands) else "windows"
 
     @property
     def budget(self) -> int:
@@ -131,15 +140,14 @@ class EmoLime:
             return self.samples
         return PUBLISHED_SAMPLES if self.variant == "published" else DEFAULT_SAMPLES
 
-    @property
-    def enumerates(self) -> bool:
-        """Whether every combination of bands is tried."""
-        return self.variant == "lossless" and 2**self.units.n_bands <= self.budget
+    def enumerates(self, n_units: int) -> bool:
+        """Whether every combination of so many units is tried."""
+        return self.variant == "lossless" and 2**n_units <= self.budget
 
-    @property
-    def n_evaluations(self) -> int:
+    def n_evaluations(self, model: Model, audio: Audio) -> int:
         """Upper bound of the model calls of one explanation, to plan and to show progress."""
-        return 2**self.units.n_bands if self.enumerates else self.budget + 1
+        n_units = self.units.n_units(audio.duration_s)
+        return 2**n_units if self.enumerates(n_units) else self.budget + 1
 
     def explain(self, model: Model, audio: Audio, *, target: str | None = None) -> Explanation:
         """Explain one clip.
@@ -171,9 +179,10 @@ class EmoLime:
         audio = audio.resample(model.sample_rate)
         rng = np.random.default_rng(self.seed)
         components = self.units.decompose(audio)
+        self._check_budget(len(components))
         mixer: Mixer = components
         if self.variant == "published":
-            mixer = GriffinLimBands.of(audio, n_bands=self.units.n_bands, seed=self.seed)
+            mixer = GriffinLimBands.of(audio, n_bands=len(components), seed=self.seed)
         game = CoalitionGame(model, mixer, n_samples=audio.samples.size)
         estimate = self._estimate(game, len(components), rng)
 
@@ -215,19 +224,20 @@ class EmoLime:
         )
         return replace(
             explanation,
-            account=band_account(explanation),
+            account=unit_account(explanation),
             timing_s=time.perf_counter() - began,
         )
 
     def _estimate(self, game: CoalitionGame, n_units: int, rng: np.random.Generator) -> _Estimate:
         everything = np.ones((1, n_units), dtype=bool)
-        if self.estimator == "shapley" and not self.enumerates:
-            n_pairs = (self.budget - 2) // (2 * (n_units - 1))
+        enumerates = self.enumerates(n_units)
+        if self.estimator == "shapley" and not enumerates:
+            n_pairs = (self.budget - 2) // (2 * max(1, n_units - 1))
             keep, orders = permutation_coalitions(n_units, n_pairs=n_pairs, rng=rng)
             outputs = game(keep.reshape(-1, n_units)).reshape(*keep.shape[:2], -1)
             weights, low, high = sampled_shapley(outputs, orders)
             return _Estimate(weights, game(~everything)[0], low, high, "permutation pairs")
-        if self.enumerates:
+        if enumerates:
             keep, sampling = all_coalitions(n_units), ALL_COMBINATIONS
         else:
             keep = bernoulli_coalitions(n_units, n_samples=self.budget, rng=rng)
@@ -236,16 +246,17 @@ class EmoLime:
         if self.estimator == "shapley":
             return _Estimate(exact_shapley(outputs), outputs[0], None, None, sampling)
         weights, intercepts = lime_weights(keep, outputs)
-        if self.enumerates:
+        if enumerates:
             return _Estimate(weights, intercepts, None, None, sampling)
         low, high = bootstrap_lime(keep, outputs, rng=rng)
         return _Estimate(weights, intercepts, low, high, sampling)
 
     def _parameters(self, sampling: str) -> dict[str, Any]:
+        units = {"units": "time windows", **asdict(self.units)}
+        if isinstance(self.units, FrequencyBands):
+            units["units"] = "frequency bands"
         return {
-            "units": "frequency bands",
-            "n_bands": self.units.n_bands,
-            "scale": self.units.scale,
+            **units,
             "estimator": self.estimator,
             "variant": self.variant,
             "samples": self.budget,

@@ -12,8 +12,9 @@ import numpy as np
 
 from cuelens.audio import Audio
 from cuelens.errors import InputError
+from cuelens.explain.time_frequency import TimeFrequencyMap
 from cuelens.typing import BoolArray, FloatArray, IntArray
-from cuelens.units import Components, Unit
+from cuelens.units import Parts, Unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,6 +63,47 @@ class Method:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Reference:
+    """A part of another clip that a concept answers to most.
+
+    ``source`` is the clip's path; times in seconds of it; ``score`` the channel's share of the
+    relevance there, which orders references and means nothing else; ``sound`` the part itself,
+    not stored in JSON.
+    """
+
+    source: str
+    start_s: float
+    end_s: float
+    score: float
+    sound: Audio | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Concept:
+    """A channel of a network, and what it stands for.
+
+    Parameters
+    ----------
+    layer : str
+        Name of the module whose output holds the channel.
+    channel : int
+    share : float
+        Share of the layer's relevance for the target that passes through the channel.
+    map : TimeFrequencyMap
+        Relevance that passes through this channel alone, for the target: ``values`` has shape
+        (1, n_bands, n_frames).
+    references : tuple of Reference
+        Where in other clips the channel is most relevant to the target, the most relevant first.
+    """
+
+    layer: str
+    channel: int
+    share: float
+    map: TimeFrequencyMap
+    references: tuple[Reference, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Explanation:
     """Weights of a clip's units, for every label of the model at once.
 
@@ -77,7 +119,8 @@ class Explanation:
     prediction : ndarray, shape (n_labels,)
         The model's answer to the clip.
     base : ndarray, shape (n_labels,)
-        Its answer with every unit absent (Shapley), or the surrogate's intercept (LIME).
+        Its answer with every unit absent (Shapley), the surrogate's intercept (LIME), the output
+        at the baseline (integrated gradients); NaN where the method has none.
     units : tuple of Unit
     weights : ndarray, shape (n_labels, n_units)
     ci_low, ci_high : ndarray, shape (n_labels, n_units), or None
@@ -93,7 +136,14 @@ class Explanation:
     account : str
         The explanation in plain sentences.
     timing_s : float
-    components : Components or None
+    output : ndarray, shape (n_labels,), or None
+        What the weights are shares of, where that is not ``prediction``: logits.
+    map : TimeFrequencyMap or None
+        Of explainers that look inside a network; ``weights`` are then its sums over the units,
+        which are time windows.
+    concepts : tuple of Concept
+        Channels of the network that the target rests on, where the explainer finds them.
+    components : Parts or None
         The parts, to listen to; not stored in JSON.
     """
 
@@ -115,7 +165,10 @@ class Explanation:
     method: Method
     account: str = ""
     timing_s: float = 0.0
-    components: Components | None = field(default=None, repr=False)
+    output: FloatArray | None = None
+    map: TimeFrequencyMap | None = None
+    concepts: tuple[Concept, ...] = ()
+    components: Parts | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -132,8 +185,9 @@ class Explanation:
 
     @property
     def output_value(self) -> float:
-        """The model's output for the target."""
-        return float(self.prediction[self.target_index])
+        """The output that is explained, for the target: a probability, or a logit."""
+        outputs = self.prediction if self.output is None else self.output
+        return float(outputs[self.target_index])
 
     @property
     def base_value(self) -> float:
@@ -231,7 +285,7 @@ class Explanation:
             "prediction": _by_label(self.labels, self.prediction),
             "target": self.target,
             "output_value": self.output_value,
-            "base_value": self.base_value,
+            "base_value": _number(self.base_value),
             "n_model_calls": self.n_model_calls,
             "method": {
                 "name": self.method.name,
@@ -241,7 +295,10 @@ class Explanation:
             },
             "units": units,
             "all_targets": _by_label(self.labels, self.weights),
-            "all_bases": _by_label(self.labels, self.base),
+            "all_outputs": None if self.output is None else _by_label(self.labels, self.output),
+            "all_bases": {
+                label: _number(value) for label, value in zip(self.labels, self.base, strict=True)
+            },
             "all_ci_low": None if self.ci_low is None else _by_label(self.labels, self.ci_low),
             "all_ci_high": None if self.ci_high is None else _by_label(self.labels, self.ci_high),
             "interactions": (
@@ -256,6 +313,25 @@ class Explanation:
                 "keep": ["".join("01"[bit] for bit in bits) for bits in self.keep.astype(int)],
                 "outputs": self.outputs.tolist(),
             },
+            "map": None if self.map is None else self.map.to_dict(),
+            "concepts": [
+                {
+                    "layer": concept.layer,
+                    "channel": concept.channel,
+                    "share": concept.share,
+                    "map": concept.map.to_dict(),
+                    "references": [
+                        {
+                            "path": reference.source,
+                            "start_s": reference.start_s,
+                            "end_s": reference.end_s,
+                            "score": reference.score,
+                        }
+                        for reference in concept.references
+                    ],
+                }
+                for concept in self.concepts
+            ],
             "account": self.account,
             "timing_s": self.timing_s,
         }
@@ -313,7 +389,8 @@ def _from_dict(data: Mapping[str, Any]) -> Explanation:
     labels = tuple(data["model"]["labels"])
 
     def table(name: str) -> FloatArray | None:
-        return None if data[name] is None else np.array([data[name][label] for label in labels])
+        found = data.get(name)
+        return None if found is None else np.array([found[label] for label in labels])
 
     def required(name: str) -> FloatArray:
         return np.array([data[name][label] for label in labels], dtype=np.float64)
@@ -338,6 +415,26 @@ def _from_dict(data: Mapping[str, Any]) -> Explanation:
         method=Method(**data["method"]),
         account=data["account"],
         timing_s=data["timing_s"],
+        output=table("all_outputs"),
+        map=None if data.get("map") is None else TimeFrequencyMap.from_dict(data["map"]),
+        concepts=tuple(
+            Concept(
+                layer=concept["layer"],
+                channel=concept["channel"],
+                share=concept["share"],
+                map=TimeFrequencyMap.from_dict(concept["map"]),
+                references=tuple(
+                    Reference(
+                        source=reference["path"],
+                        start_s=reference["start_s"],
+                        end_s=reference["end_s"],
+                        score=reference["score"],
+                    )
+                    for reference in concept["references"]
+                ),
+            )
+            for concept in data.get("concepts", ())
+        ),
     )
 
 

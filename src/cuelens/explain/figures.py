@@ -54,7 +54,8 @@ def plot_weights(explanation: Explanation, ax: Axes | None = None) -> Axes:
         ax.errorbar(weights, rows, xerr=reach, fmt="none", ecolor="black", capsize=2, lw=1)
     ax.axvline(0.0, color="black", lw=0.8)
     ax.set_yticks(rows, [unit.name for unit in explanation.units])
-    ax.set_xlabel(f"weight: change of p({explanation.target})")
+    what = "relevance for the logit of" if explanation.map is not None else "weight: change of p of"
+    ax.set_xlabel(f"{what} {explanation.target}")
     ax.set_title(f"What supports “{explanation.target}”", fontsize=10)
     _tidy(ax)
     return ax
@@ -76,9 +77,7 @@ def plot_prediction(explanation: Explanation, ax: Axes | None = None) -> Axes:
 
 
 def plot_spectrogram(audio: Audio, explanation: Explanation, ax: Axes | None = None) -> Axes:
-    """Spectrogram of a clip on a mel axis, bands tinted by their weight for the target."""
-    from matplotlib.colors import to_rgba
-
+    """Spectrogram of a clip on a mel axis, units tinted by their weight, or the map."""
     ax = ax or new_axes(6.4, 3.2)
     image = spectrogram_db(audio)
     top_mel = float(hz_to_mel(audio.sample_rate / 2))
@@ -91,15 +90,10 @@ def plot_spectrogram(audio: Audio, explanation: Explanation, ax: Axes | None = N
         vmin=-SPECTROGRAM_RANGE_DB,
         vmax=0.0,
     )
-    strength = np.abs(explanation.target_weights)
-    strength = 0.45 * strength / max(float(strength.max()), 1e-12)
-    for unit, weight, alpha in zip(
-        explanation.units, explanation.target_weights, strength, strict=True
-    ):
-        low, high = float(hz_to_mel(unit.low_hz)), float(hz_to_mel(unit.high_hz))
-        colour = SUPPORTS if weight > 0 else AGAINST
-        ax.axhspan(low, high, color=to_rgba(colour, float(alpha)), lw=0)
-        ax.axhline(high, color="black", lw=0.3)
+    if explanation.map is not None:
+        _lay_map(ax, explanation, audio)
+    else:
+        _tint_units(ax, explanation)
     ticks_hz = [
         hz for hz in (250, 500, 1000, 2000, 4000, 8000, 16000) if hz <= audio.sample_rate / 2
     ]
@@ -109,6 +103,52 @@ def plot_spectrogram(audio: Audio, explanation: Explanation, ax: Axes | None = N
     ax.set_title(f"Orange supports “{explanation.target}”, blue speaks against it", fontsize=10)
     ax.figure.colorbar(shown, ax=ax, label="level (dB)", pad=0.01)
     return ax
+
+
+def _tint_units(ax: Axes, explanation: Explanation) -> None:
+    from matplotlib.colors import to_rgba
+    from matplotlib.patches import Rectangle
+
+    strength = np.abs(explanation.target_weights)
+    strength = 0.45 * strength / max(float(strength.max()), 1e-12)
+    for unit, weight, alpha in zip(
+        explanation.units, explanation.target_weights, strength, strict=True
+    ):
+        low, high = float(hz_to_mel(unit.low_hz)), float(hz_to_mel(unit.high_hz))
+        colour = SUPPORTS if weight > 0 else AGAINST
+        ax.add_patch(
+            Rectangle(
+                (unit.start_s, low),
+                unit.end_s - unit.start_s,
+                high - low,
+                fc=to_rgba(colour, float(alpha)),
+                ec="black",
+                lw=0.2,
+            )
+        )
+
+
+def _lay_map(ax: Axes, explanation: Explanation, audio: Audio) -> None:
+    """Relevance over the spectrogram; opaque where it is as large as the 99.5th percentile."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    if explanation.map is None:
+        return
+    cells, hop_s = explanation.map.values[explanation.target_index], explanation.map.hop_s
+    reach = float(np.percentile(np.abs(cells), 99.5)) or float(np.abs(cells).max()) or 1.0
+    colours = LinearSegmentedColormap.from_list(
+        "relevance", [AGAINST + "d0", AGAINST + "00", SUPPORTS + "00", SUPPORTS + "d0"]
+    )
+    edges_s = (np.arange(cells.shape[1] + 1) - 0.5) * hop_s
+    ax.pcolormesh(
+        np.clip(edges_s, 0.0, audio.duration_s),
+        hz_to_mel(explanation.map.edges_hz),
+        cells,
+        cmap=colours,
+        vmin=-reach,
+        vmax=reach,
+        rasterized=True,
+    )
 
 
 def spectrogram_db(audio: Audio, *, n_rows: int = 160) -> FloatArray:

@@ -5,7 +5,7 @@ Definitions
 The short-time Fourier transform uses a periodic Hann window of ``win_length`` samples, padded with
 zeros to ``n_fft`` and centred on multiples of ``hop_length`` (the clip is padded with
 ``n_fft // 2`` zeros on both sides).  The mel scale is Slaney's: linear below 1 kHz, logarithmic
-above; each triangular filter is scaled to unit area.
+above; each triangular filter is scaled to unit area, unless ``mel_norm`` is None.
 
 References
 ----------
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 import scipy.fft
@@ -44,9 +45,16 @@ def mel_to_hz(mel: FloatArray | float) -> FloatArray:
     return np.where(mel < _BREAK_MEL, mel * _HZ_PER_MEL, above)
 
 
+MelNorm = Literal["slaney"] | None
+
+
 @lru_cache(maxsize=16)
-def mel_filters(*, sample_rate: int, n_fft: int, n_mels: int) -> FloatArray:
-    """Triangular mel filters with unit area, from 0 Hz to half the sample rate.
+def mel_filters(
+    *, sample_rate: int, n_fft: int, n_mels: int, norm: MelNorm = "slaney"
+) -> FloatArray:
+    """Triangular mel filters from 0 Hz to half the sample rate.
+
+    With unit area (``"slaney"``), or with unit height (None).
 
     Returns
     -------
@@ -57,7 +65,9 @@ def mel_filters(*, sample_rate: int, n_fft: int, n_mels: int) -> FloatArray:
     rising = (bins_hz - edges_hz[:-2, None]) / (edges_hz[1:-1] - edges_hz[:-2])[:, None]
     falling = (edges_hz[2:, None] - bins_hz) / (edges_hz[2:] - edges_hz[1:-1])[:, None]
     triangles = np.maximum(0.0, np.minimum(rising, falling))
-    filters = (triangles * (2.0 / (edges_hz[2:] - edges_hz[:-2]))[:, None]).astype(np.float32)
+    if norm == "slaney":
+        triangles *= (2.0 / (edges_hz[2:] - edges_hz[:-2]))[:, None]
+    filters = triangles.astype(np.float32)
     filters.setflags(write=False)
     return filters
 
@@ -81,6 +91,8 @@ class LogMel:
     n_mels : int
     top_db : float, dB
         Values further below the maximum are raised to ``-top_db``.
+    mel_norm : {"slaney", None}
+        Filters of unit area or of unit height.
     """
 
     sample_rate: int = 16_000
@@ -89,6 +101,7 @@ class LogMel:
     hop_length: int = 240
     n_mels: int = 128
     top_db: float = 80.0
+    mel_norm: MelNorm = "slaney"
 
     def power(self, waveforms: FloatArray) -> FloatArray:
         """Mel power of equally long waveforms.
@@ -109,7 +122,12 @@ class LogMel:
         # In double precision, as librosa does: quiet cells beside loud ones would be rounded away.
         spectrum = scipy.fft.rfft(frames * _window(self.win_length, self.n_fft), axis=-1)
         energy = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-        filters = mel_filters(sample_rate=self.sample_rate, n_fft=self.n_fft, n_mels=self.n_mels)
+        filters = mel_filters(
+            sample_rate=self.sample_rate,
+            n_fft=self.n_fft,
+            n_mels=self.n_mels,
+            norm=self.mel_norm,
+        )
         return np.swapaxes(energy @ filters.T, -1, -2)
 
     def __call__(self, waveforms: FloatArray) -> FloatArray:

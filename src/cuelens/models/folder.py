@@ -84,6 +84,7 @@ def load_model_folder(folder: str | Path) -> Model:
                 labels=tuple(description["labels"]),
                 front_end=WindowedLogMel(**front_end),
                 name=description["name"],
+                weights=weights.get("model.safetensors"),
             )
         if description["kind"] == "features":
             return FeaturesModel(

@@ -14,7 +14,10 @@ from cuelens.models.folder import load_model_folder, read_model_json
 
 BUNDLED = ("emodb-cnn", "emodb-egemaps")
 DEFAULT_MODEL = "emodb-cnn"
-_FORMS = f"a bundled name ({', '.join(BUNDLED)}), a model folder, or python:package.module:callable"
+_FORMS = (
+    f"a bundled name ({', '.join(BUNDLED)}), a model folder, python:package.module:callable, or "
+    "resnetsmall:FILE"
+)
 
 
 def load_model(spec: str | Path) -> Model:
@@ -24,6 +27,8 @@ def load_model(spec: str | Path) -> Model:
     ----------
     spec : str or Path
         A bundled name (``emodb-cnn``, ``emodb-egemaps``), a folder that ``cuelens train`` wrote, or
+        ``resnetsmall:FILE``, the weights of Nasr, Ren & Johnson's network (extra ``torch``;
+        ``resnetsmall:FILE?trim=everywhere`` or ``none`` cuts other silence), or
         ``python:package.module:name``.  The name is a :class:`~cuelens.models.Model`, or a function
         of waveforms with attributes ``labels`` and (unless 16000) ``sample_rate``, or a class or
         function without arguments that makes either.
@@ -38,6 +43,11 @@ def load_model(spec: str | Path) -> Model:
         return load_model_folder(bundled_folder(text))
     if text.startswith("python:"):
         return _from_python(text)
+    if text.startswith("resnetsmall:"):
+        from cuelens.models.resnet_small import load_published
+
+        file, _, trim = text.removeprefix("resnetsmall:").partition("?trim=")
+        return load_published(file, trim=trim or "edges")  # type: ignore[arg-type]
     if _is_folder(text):
         return load_model_folder(spec)
     raise InputError(f"model {text!r}: neither a known name nor a folder; expected {_FORMS}")

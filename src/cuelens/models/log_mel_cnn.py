@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cuelens.errors import InputError
 from cuelens.features import LogMel
 from cuelens.models.base import softmax
 from cuelens.models.level import normalise_level
+from cuelens.models.network import NetworkInput
 from cuelens.typing import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     import onnxruntime
+    from torch import nn
 
 _BATCH = 32  # windows through the network at once
 _QUIET_DB = 40.0  # windows this far below the loudest one hold no speech
@@ -40,6 +44,11 @@ class WindowedLogMel:
     hop_s: float = 1.0
     offset_db: float = 40.0
     scale_db: float = 20.0
+
+    @property
+    def sample_rate(self) -> int:
+        """Rate of the waveforms it takes, Hz."""
+        return self.log_mel.sample_rate
 
     @property
     def n_window(self) -> int:
@@ -88,6 +97,25 @@ class WindowedLogMel:
         db = self.log_mel(windows)
         return ((db + self.offset_db) / self.scale_db)[:, None].astype(np.float32)
 
+    def network_input(self, waveform: FloatArray) -> NetworkInput:
+        """The windows of one waveform that hold speech, and where they lie in it."""
+        rate, n_samples = self.sample_rate, len(waveform)
+        windows, holds_speech = self.windows(np.asarray(waveform)[None])
+        speech = holds_speech[0] & windows[0].any(axis=-1)
+        starts = self.starts(max(n_samples, self.n_window))[speech]
+        n_frames = 1 + self.n_window // self.log_mel.hop_length
+        centres = starts[:, None] + np.arange(n_frames) * self.log_mel.hop_length
+        # A frame whose centre is past the last sample still holds some of it.
+        holds = centres < n_samples + self.log_mel.win_length // 2
+        return NetworkInput(
+            values=self.inputs(windows[0][speech]),
+            times_s=np.where(holds, np.minimum(centres, n_samples) / rate, np.nan),
+            edges_hz=self.log_mel.band_edges_hz(),
+            hop_s=self.log_mel.hop_length / rate,
+            silence=(self.offset_db - self.log_mel.top_db) / self.scale_db,
+            shares=np.full(len(starts), 1.0 / max(1, len(starts))),
+        )
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LogMelCnn:
@@ -100,17 +128,40 @@ class LogMelCnn:
     labels : tuple of str
     front_end : WindowedLogMel
     name : str
+    weights : bytes or None
+        The same network's weights as safetensors, for ``module``.
     """
 
     session: onnxruntime.InferenceSession
     labels: tuple[str, ...]
     front_end: WindowedLogMel = field(default_factory=WindowedLogMel)
     name: str = "log-mel-cnn"
+    weights: bytes | None = field(default=None, repr=False)
 
     @property
     def sample_rate(self) -> int:
         """Rate of the waveforms it takes, Hz."""
         return self.front_end.log_mel.sample_rate
+
+    @cached_property
+    def module(self) -> nn.Module:
+        """The network in PyTorch, in evaluation mode (extra ``torch``)."""
+        from cuelens.models.resnet_small import from_safetensors
+
+        if self.weights is None:
+            raise InputError(
+                f"model {self.name} has no model.safetensors; expected the network's weights "
+                "beside model.onnx: train it again, or use an explainer that needs no gradients"
+            )
+        return from_safetensors(self.weights, n_labels=len(self.labels))
+
+    def logits(self, inputs: FloatArray) -> FloatArray:
+        """Logits of pictures, (n, 1, n_mels, n_frames) float32 to (n, n_labels) float32."""
+        parts = [
+            self.session.run(None, {"log_mel": inputs[first : first + _BATCH]})[0]
+            for first in range(0, len(inputs), _BATCH)
+        ]
+        return np.concatenate([np.empty((0, len(self.labels)), dtype=np.float32), *parts])
 
     def predict_proba(self, waveforms: Sequence[FloatArray]) -> FloatArray:
         """Probabilities averaged over the windows that hold speech, shape (n, n_labels), float64.

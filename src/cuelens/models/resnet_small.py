@@ -8,9 +8,20 @@ References
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from pathlib import Path
+
+from cuelens.errors import InputError, MissingExtraError
+from cuelens.models.published_log_mel import PublishedLogMel, Trim
+
+try:
+    import safetensors.torch
+    import torch
+    from torch import Tensor, nn
+    from torch.nn import functional
+
+    from cuelens.models.torch_model import TorchModel
+except ImportError as error:
+    raise MissingExtraError("ResNetSmall in PyTorch", "torch") from error
 
 
 class ResidualBlock(nn.Module):
@@ -50,3 +61,56 @@ class ResNetSmall(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.fc(self.dropout(self.embed(x)))
         return logits
+
+
+def from_safetensors(content: bytes, *, n_labels: int) -> ResNetSmall:
+    """A network in evaluation mode from weights in the safetensors format."""
+    network = ResNetSmall(n_labels)
+    try:
+        network.load_state_dict(safetensors.torch.load(content))
+    except Exception as error:  # safetensors and torch raise what their parts raise
+        raise InputError(f"no weights of ResNetSmall with {n_labels} labels ({error})") from error
+    return network.eval()
+
+
+PUBLISHED_LABELS = ("fear", "neutral", "happiness", "anger", "disgust", "surprise", "sadness")
+
+
+def load_published(file: str | Path, *, trim: Trim = "edges") -> TorchModel:
+    """The published network, from a file of its weights.
+
+    Parameters
+    ----------
+    file : path
+        A state dict, read without executing anything in it: ``.pth`` (tensors only) or
+        ``.safetensors``.
+    trim : {"edges", "everywhere", "none"}
+        Which silence is cut away first; see :class:`~cuelens.models.PublishedLogMel`.
+
+    Raises
+    ------
+    InputError
+        Not such a file.
+    """
+    file = Path(file)
+    try:
+        if file.suffix == ".safetensors":
+            state = safetensors.torch.load_file(file)
+        else:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+        network = ResNetSmall(len(PUBLISHED_LABELS))
+        network.load_state_dict(state)
+    except FileNotFoundError as error:
+        raise InputError(f"{file}: no such file; expected weights of ResNetSmall") from error
+    except Exception as error:  # torch and safetensors raise what their parts raise
+        first_line = (str(error).splitlines() or [repr(error)])[0]
+        raise InputError(
+            f"{file}: no weights of ResNetSmall ({first_line}); expected a state dict of tensors "
+            "named conv1.weight, bn1.weight, layer1.conv1.weight ... fc.bias"
+        ) from error
+    return TorchModel(
+        module=network.eval(),
+        labels=PUBLISHED_LABELS,
+        front_end=PublishedLogMel(trim=trim),
+        name=file.stem,
+    )

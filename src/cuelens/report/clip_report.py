@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cuelens.audio import Audio
+from cuelens.cues import CueReport
 from cuelens.errors import InputError
 from cuelens.evaluate import RemovalCurve
 from cuelens.explain import Explanation
@@ -22,7 +23,8 @@ from cuelens.explain.figures import (
 )
 from cuelens.features.log_mel import hz_to_mel
 from cuelens.report.encode import data_url, flac_bytes, spectrogram_png
-from cuelens.report.figures import plot_removal
+from cuelens.report.figures import plot_cues, plot_moments, plot_removal
+from cuelens.report.moments import moments_context
 
 _PLOT_WIDTH, _PLOT_HEIGHT = 560.0, 240.0
 
@@ -42,6 +44,8 @@ def write_clip_report(
     explanation: Explanation,
     removal: RemovalCurve,
     audio: Audio,
+    moments: Explanation | None = None,
+    cues: CueReport | None = None,
 ) -> Path:
     """Write ``explanation.json``, ``report.html``, figures (PNG) and sounds (FLAC) into a folder.
 
@@ -54,6 +58,9 @@ def write_clip_report(
     removal : RemovalCurve
     audio : Audio
         The clip; resampled to the rate it was explained at.
+    moments : Explanation or None
+        Where the windows are from, if not from ``explanation``.
+    cues : CueReport or None
 
     Returns
     -------
@@ -62,15 +69,24 @@ def write_clip_report(
     """
     folder = make_folder(folder)
     audio = audio.resample(explanation.clip.sample_rate_hz)
-    content = explanation.to_dict() | {"removal": removal.to_dict()}
-    (folder / "explanation.json").write_text(dump_json(content), encoding="utf-8")
-    for name, axes in (
-        ("weights", plot_weights(explanation)),
-        ("prediction", plot_prediction(explanation)),
-        ("spectrogram", plot_spectrogram(audio, explanation)),
-        ("removal", plot_removal(removal, explanation, new_axes(5.2, 3.2))),
-    ):
-        save_png(axes, folder / f"{name}.png")
+    (folder / "explanation.json").write_text(
+        dump_json(clip_content(explanation, removal=removal, moments=moments, cues=cues)),
+        encoding="utf-8",
+    )
+    figures = {
+        "weights": plot_weights(explanation),
+        "prediction": plot_prediction(explanation),
+        "spectrogram": plot_spectrogram(audio, explanation),
+        "removal": plot_removal(removal, explanation, new_axes(5.2, 3.2)),
+        "moments": None if cues is None else plot_moments(audio, moments or explanation, cues),
+        "cues": None if cues is None else plot_cues(cues),
+    }
+    for name, axes in figures.items():
+        file = folder / f"{name}.png"
+        if axes is None:
+            file.unlink(missing_ok=True)
+        else:
+            save_png(axes, file)
     sounds = _sounds(explanation, audio)
     for name, sound in sounds.items():
         file = folder / f"{name}.flac"
@@ -80,9 +96,30 @@ def write_clip_report(
             file.write_bytes(flac_bytes(sound))
     report = folder / "report.html"
     report.write_text(
-        report_html(explanation=explanation, removal=removal, audio=audio), encoding="utf-8"
+        report_html(
+            explanation=explanation, removal=removal, audio=audio, moments=moments, cues=cues
+        ),
+        encoding="utf-8",
     )
     return report
+
+
+def clip_content(
+    explanation: Explanation,
+    *,
+    removal: RemovalCurve | None = None,
+    moments: Explanation | None = None,
+    cues: CueReport | None = None,
+) -> dict[str, Any]:
+    """Everything that is known of a clip as JSON types: see the JSON page of the documentation."""
+    content = explanation.to_dict()
+    if removal is not None:
+        content["removal"] = removal.to_dict()
+    if moments is not None:
+        content["moments"] = moments.to_dict()
+    if cues is not None:
+        content |= cues.to_dict()
+    return content
 
 
 def make_folder(folder: str | Path) -> Path:
@@ -97,7 +134,14 @@ def make_folder(folder: str | Path) -> Path:
     return folder
 
 
-def report_html(*, explanation: Explanation, removal: RemovalCurve, audio: Audio) -> str:
+def report_html(
+    *,
+    explanation: Explanation,
+    removal: RemovalCurve,
+    audio: Audio,
+    moments: Explanation | None = None,
+    cues: CueReport | None = None,
+) -> str:
     """The report as HTML text; labels, names and paths are escaped."""
     from jinja2 import (
         Environment,
@@ -114,11 +158,16 @@ def report_html(*, explanation: Explanation, removal: RemovalCurve, audio: Audio
     )
     environment.filters["number"] = lambda value: f"{value:.3f}"
     environment.filters["signed"] = lambda value: f"{value:+.3f}".replace("-", "−")
+    windows = explanation.method.parameters.get("units") == "time windows"
+    timed = explanation if windows else moments
     return environment.get_template("clip_report.html").render(
+        kind="moments" if windows else "bands",
+        moments=None if timed is None else moments_context(timed, cues),
+        moments_from=moments,
         explanation=explanation,
         clip_name=Path(explanation.clip.path).name,
         prediction=_prediction(explanation),
-        bands=_bands(explanation),
+        bands=[] if windows else _bands(explanation),
         scale=_scale(explanation),
         spectrogram=data_url(spectrogram_png(audio), "image/png"),
         time_ticks=_time_ticks(explanation.clip.duration_s),
@@ -151,11 +200,11 @@ def _players(explanation: Explanation, audio: Audio) -> list[Player]:
     hints = {
         "supporting": (
             f"Only what supports “{explanation.target}”",
-            "the bands with a weight above zero",
+            "the parts with a weight above zero",
         ),
         "without_supporting": (
             f"The clip without what supports “{explanation.target}”",
-            "the other bands",
+            "the other parts",
         ),
     }
     players = [

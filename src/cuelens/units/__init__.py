@@ -1,6 +1,7 @@
 """What can be absent from a clip: parts that add up to it."""
 
-from cuelens.units.components import Components, Unit
+from cuelens.units.components import Components, Parts, Unit
 from cuelens.units.frequency_bands import FrequencyBands
+from cuelens.units.time_windows import TimeComponents, TimeWindows
 
-__all__ = ["Components", "FrequencyBands", "Unit"]
+__all__ = ["Components", "FrequencyBands", "Parts", "TimeComponents", "TimeWindows", "Unit"]

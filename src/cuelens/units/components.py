@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -19,6 +20,34 @@ class Unit:
     high_hz: float
     start_s: float
     end_s: float
+
+
+class Parts(Protocol):
+    """A clip taken apart: units, and any mixture of their parts."""
+
+    @property
+    def units(self) -> tuple[Unit, ...]: ...
+
+    @property
+    def waveform(self) -> FloatArray: ...
+
+    @property
+    def sample_rate(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def mix(self, keep: BoolArray, /) -> FloatArray: ...
+
+
+def checked_keep(keep: BoolArray, n_units: int) -> BoolArray:
+    """Coalitions of shape (n_coalitions, n_units), bool; anything else is an InputError."""
+    keep = np.atleast_2d(np.asarray(keep))
+    if keep.dtype != np.bool_ or keep.ndim != 2 or keep.shape[1] != n_units:
+        raise InputError(
+            f"keep has dtype {keep.dtype} and shape {keep.shape}; expected bool and "
+            f"(n_coalitions, {n_units})"
+        )
+    return keep
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,12 +89,7 @@ class Components:
             One matrix product; where every unit is kept, the clip itself, bit for bit.  May
             overshoot [-1, 1] where units that cancel each other are separated.
         """
-        keep = np.atleast_2d(np.asarray(keep))
-        if keep.dtype != np.bool_ or keep.ndim != 2 or keep.shape[1] != len(self):
-            raise InputError(
-                f"keep has dtype {keep.dtype} and shape {keep.shape}; expected bool and "
-                f"(n_coalitions, {len(self)})"
-            )
+        keep = checked_keep(keep, len(self))
         mixed = keep.astype(np.float32) @ self.parts
         mixed[keep.all(axis=1)] = self.waveform
         return mixed

@@ -61,6 +61,10 @@ class FrequencyBands:
         if not isinstance(self.n_bands, int | np.integer) or not 2 <= self.n_bands <= 64:
             raise InputError(f"n_bands is {self.n_bands}; expected 2 to 64")
 
+    def n_units(self, duration_s: float) -> int:
+        """Number of bands, of a clip of any duration."""
+        return self.n_bands
+
     def edges_hz(self, sample_rate: int) -> FloatArray:
         """Boundaries of the bands in Hz, shape (n_bands + 1,), from 0 to ``sample_rate / 2``."""
         top = sample_rate / 2

@@ -1,11 +1,14 @@
 "use strict";
-const picture = document.getElementById("picture");
-const playhead = document.getElementById("playhead");
+const timed = [...document.querySelectorAll(".timed")];
+const playheads = [...document.querySelectorAll(".timed .playhead")];
 const players = [...document.querySelectorAll("audio")];
+const ofClip = (player) => !player.closest(".references");
+const clipPlayer = document.querySelector("audio.clip") || players[0];
 
-document.getElementById("tint").addEventListener("change", (event) => {
-  picture.classList.toggle("plain", !event.target.checked);
-});
+for (const toggle of document.querySelectorAll(".tinttoggle")) {
+  const picture = toggle.closest(".spectrogram").querySelector(".picture");
+  toggle.addEventListener("change", () => picture.classList.toggle("plain", !toggle.checked));
+}
 
 for (const element of document.querySelectorAll("[data-band]")) {
   const together = document.querySelectorAll(`[data-band="${element.dataset.band}"]`);
@@ -15,24 +18,50 @@ for (const element of document.querySelectorAll("[data-band]")) {
 }
 
 let playing = null;
+let stopAt = null;
 function follow() {
   if (!playing) return;
-  playhead.style.left = `${(100 * playing.currentTime) / playing.duration}%`;
+  for (const playhead of playheads) playhead.style.left = `${(100 * playing.currentTime) / playing.duration}%`;
+  if (stopAt !== null && playing.currentTime >= stopAt) {
+    playing.pause();
+    stopAt = null;
+    return;
+  }
   requestAnimationFrame(follow);
 }
 for (const player of players) {
   player.addEventListener("play", () => {
     players.filter((other) => other !== player).forEach((other) => other.pause());
+    if (!ofClip(player)) return;
     playing = player;
-    playhead.hidden = false;
+    playheads.forEach((playhead) => { playhead.hidden = false; });
     follow();
   });
-  player.addEventListener("ended", () => { playhead.hidden = true; playing = null; });
+  player.addEventListener("ended", () => {
+    playheads.forEach((playhead) => { playhead.hidden = true; });
+    playing = null;
+    stopAt = null;
+  });
+  player.addEventListener("pause", () => {
+    document.querySelectorAll(".window.playing").forEach((other) => other.classList.remove("playing"));
+  });
 }
-picture.addEventListener("click", (event) => {
-  const player = playing || players[0];
-  if (!player.duration) return;
-  const box = picture.getBoundingClientRect();
-  player.currentTime = (player.duration * (event.clientX - box.left)) / box.width;
-  player.play();
-});
+for (const picture of timed) {
+  picture.addEventListener("click", (event) => {
+    const player = playing || clipPlayer;
+    if (!player.duration || event.target.closest(".window")) return;
+    const box = picture.getBoundingClientRect();
+    stopAt = null;
+    player.currentTime = (player.duration * (event.clientX - box.left)) / box.width;
+    player.play();
+  });
+}
+for (const button of document.querySelectorAll(".window")) {
+  button.addEventListener("click", () => {
+    players.forEach((player) => player.pause());
+    stopAt = Number(button.dataset.end);
+    clipPlayer.currentTime = Number(button.dataset.start);
+    clipPlayer.play();
+    button.classList.add("playing");
+  });
+}

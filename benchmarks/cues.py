@@ -1,0 +1,199 @@
+"""What cues and salient moments are worth on real speech: ``python -m benchmarks.cues PART...``.
+
+Parts (all of them without arguments; about an hour on two cores):
+
+- ``emodb``, ``ravdess``: models trained without some speakers explain these speakers' clips; how
+  often cues on which the literature agrees go the expected way in the salient moments, for right
+  and wrong answers, against random moments.
+- ``honesty``: random moments in place of salient ones; p < 0.05 should come out in 5 % of clips.
+- ``tess``: the published weights (``weights/resnetsmall_tess.pth`` under CUELENS_DATA) on TESS:
+  recall with each way of trimming, and the largest cues per emotion by occlusion.
+
+Every part writes its figures to ``results/cues_PART.json``; finished clips are kept under
+``build/cues`` and not computed again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cuelens import EmoLime, load_corpus, load_model
+from cuelens.cues import chance_test, measure_cues
+from cuelens.cues.corpus_analysis import CorpusCues, analyse_corpus
+from cuelens.explain import Occlusion
+from cuelens.models.training import fit_model
+from cuelens.provenance import versions
+from cuelens.units import TimeWindows
+
+RESULTS = Path(__file__).parent / "results"
+WORK = Path("build/cues")
+N_TESS = 280  # clips of TESS whose cues are measured; recall is of all
+MOMENTS = EmoLime(units=TimeWindows(), samples=256)
+
+
+def held_out_speakers(name: str, n_folds: int, n_used: int) -> dict[str, Any]:
+    """Agreement on speakers that a model has not heard."""
+    corpus = load_corpus(name)
+    clips = []
+    models = []
+    for number, fold in enumerate(corpus.speaker_folds(n_folds)[:n_used]):
+        others = [speaker for speaker in corpus.speakers if speaker not in fold.speakers]
+        print(f"{name}: training without {', '.join(fold.speakers)}", flush=True)
+        model = fit_model(corpus.select(speakers=others), features="logmel")
+        models.append(list(fold.speakers))
+        found = analyse_corpus(
+            corpus,
+            model,
+            lambda audio, model=model: MOMENTS.explain(model, audio),
+            rows=fold.test.tolist(),
+            settings={"moments": "shapley, 256 versions", "without": list(fold.speakers)},
+            resume=WORK / f"{name}-{number}.jsonl",
+            progress=lambda n: print(".", end="", flush=True),
+        )
+        clips += found.clips
+    everything = CorpusCues(corpus=name, model="emodb-cnn recipe", clips=tuple(clips), settings={})
+    profile = everything.profile()
+    return {
+        **everything.to_dict(),
+        "held_out": models,
+        "profile": json.loads(profile.to_json(orient="records")),
+    }
+
+
+def honesty() -> dict[str, Any]:
+    """Share of clips with p < 0.05 where moments are random."""
+    found = {}
+    for name in ("emodb", "ravdess", "tess"):
+        corpus = load_corpus(name)
+        rows = np.random.default_rng(0).permutation(len(corpus))[:400]
+        p = []
+        for row in rows:
+            tracks = measure_cues(corpus.audio(int(row)))
+            p.append(random_p(tracks, seed=int(row)))
+        p = np.array(p)[np.isfinite(p)]
+        low, high = wilson(int((p < 0.05).sum()), len(p))
+        found[name] = {
+            "n_clips": len(p),
+            "share_below_0.05": float((p < 0.05).mean()),
+            "low": low,
+            "high": high,
+        }
+        print(name, found[name], flush=True)
+    return found
+
+
+def random_p(tracks: Any, *, seed: int) -> float:
+    """p of five random, non-overlapping windows placed anywhere in a clip."""
+    rng = np.random.default_rng([seed, 1])
+    free_s = tracks.duration_s - 5 * 0.15
+    starts_s = np.sort(rng.uniform(0.0, free_s, 5)) + 0.15 * np.arange(5)
+    intervals = [(float(s), float(s) + 0.15) for s in starts_s]
+    return chance_test(tracks, intervals, seed=seed).p
+
+
+def wilson(k: int, n: int) -> tuple[float, float]:
+    """95 % Wilson interval of a share."""
+    z, share = 1.96, k / n
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    reach = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    return float(centre - reach), float(centre + reach)
+
+
+def tess() -> dict[str, Any]:
+    """The published weights: recall, and cues where they look."""
+    corpus = load_corpus("tess")
+    weights = Path(os.environ["CUELENS_DATA"]) / "weights" / "resnetsmall_tess.pth"
+    truth = corpus.table["emotion"].to_numpy()
+    waveforms = [corpus.audio(i).samples for i in range(len(corpus))]
+    recall = {}
+    for trim in ("none", "edges", "everywhere"):
+        model = load_model(f"resnetsmall:{weights}?trim={trim}")
+        answers = np.array(model.labels)[model.predict_proba(waveforms).argmax(axis=1)]
+        each = {e: float((answers[truth == e] == e).mean()) for e in model.labels}
+        recall[trim] = {"uar": float(np.mean(list(each.values()))), **each}
+        print(trim, recall[trim], flush=True)
+    model = load_model(f"resnetsmall:{weights}")
+    found = analyse_corpus(
+        corpus,
+        model,
+        lambda audio: Occlusion().explain(model, audio),
+        rows=np.sort(np.random.default_rng(0).permutation(len(corpus))[:N_TESS]).tolist(),
+        settings={"moments": "occlusion"},
+        resume=WORK / "tess.jsonl",
+        progress=lambda n: print(".", end="", flush=True),
+    )
+    return {
+        **found.to_dict(),
+        "recall": recall,
+        "profile": json.loads(found.profile().to_json(orient="records")),
+    }
+
+
+PARTS = {
+    "emodb": lambda: held_out_speakers("emodb-2s", 4, 2),
+    "ravdess": lambda: held_out_speakers("ravdess", 5, 1),
+    "honesty": honesty,
+    "tess": tess,
+}
+
+
+def markdown_agreement(results: dict[str, Any]) -> str:
+    """Shares of strong cells that go the expected way, as they stand in the documentation."""
+    lines = [
+        "| corpus, answers | clips | cells | salient moments | random moments | difference |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, found in results.items():
+        for group in ("right", "wrong"):
+            shares = found["agreement"][group]
+            cells = [
+                f"{shares[k]['value']:{sign}.1%} ({shares[k]['low']:{sign}.1%} to "
+                f"{shares[k]['high']:{sign}.1%})"
+                for k, sign in (("salient", ""), ("random", ""), ("difference", "+"))
+            ]
+            n = shares["salient"]
+            lines.append(
+                f"| {name}, {group} | {n['n_clips']} | {n['n_cells']} | {' | '.join(cells)} |"
+            )
+    return "\n".join(lines)
+
+
+def markdown_top_cues(found: dict[str, Any], *, n: int = 3) -> str:
+    """The largest cues of every answer, right and wrong."""
+    from cuelens.cues import CUES
+
+    lines = ["| answer | when right | when wrong |", "|---|---|---|"]
+    for emotion in sorted({row["emotion"] for row in found["profile"]}):
+        cells = []
+        for group in ("right", "wrong"):
+            rows = [
+                row
+                for row in found["profile"]
+                if row["emotion"] == emotion and row["group"] == group and row["q"] < 0.05
+            ]
+            rows.sort(key=lambda row: -abs(row["effect"]))
+            cells.append(
+                ", ".join(f"{CUES[row['cue']].title} {row['effect']:+.1f}" for row in rows[:n])
+                or "–"
+            )
+        lines.append(f"| {emotion} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    RESULTS.mkdir(exist_ok=True)
+    for part in sys.argv[1:] or PARTS:
+        found = {"versions": dict(versions()), **PARTS[part]()}
+        text = json.dumps(found, indent=1) + "\n"
+        (RESULTS / f"cues_{part}.json").write_text(text, encoding="utf-8")
+        print(f"\n{part}: written", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""The account of one clip: the answer, the moments, the cues there, agreement, and trust.
+
+Every sentence is a template filled with numbers, so that the same numbers give the same words.  A
+cue is named only where its 95 % interval excludes 0.  ``ENGLISH`` can be replaced by another
+mapping with the same keys; ``cue_words`` gives the cues' names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from cuelens.cues.definitions import CUES
+from cuelens.cues.report import CueReport, CueRow
+from cuelens.explain import account as explain_account
+from cuelens.explain.account import answer_sentence, listed, percent, trust_sentence
+from cuelens.explain.explanation import Explanation
+
+ENGLISH: Mapping[str, str] = {
+    **explain_account.ENGLISH,
+    "moments": "It listened most at {times} ({share} of what supports {target} over time)",
+    "cues": "; there, compared with {baseline}, the measurements show {cues}",
+    "no_cues": "; no cue there differs clearly from {baseline}",
+    "unvoiced": "; the voice is silent or unvoiced there, so its pitch cannot be judged",
+    "cue": "{word} ({size} SD, 95 % interval {low} to {high})",
+    "chance_yes": (
+        "Random moments of this clip seldom stand out as much (p = {p}), so these moments differ "
+        "from the rest"
+    ),
+    "chance_no": (
+        "Random moments of this clip often stand out as much (p = {p}), so this may be the voice "
+        "of the whole clip and not of these moments"
+    ),
+    "chance_unknown": "The clip is too short to tell these moments from random ones",
+    "agreement": (
+        "; of the {n} measured {cues} on which the literature agrees about {emotion}, {parts}"
+    ),
+    "cue_count": "cue|cues",
+    "expected": "{count} as expected{names}",
+    "opposite": "{count} the opposite{names}",
+    "undecided": "{count} undecided",
+    "is": "is|are",
+    "none": "none",
+    "neutral": "; neutral speech is what the literature compares with, so it expects nothing of it",
+    "no_table": "; the table of the literature expects nothing certain of {target}",
+    "not_faithful": " (this says whether the reason is familiar, not whether it is the model's).",
+}
+_MAX_CUES = 3
+_CHANCE = 0.05
+
+
+def cue_account(
+    explanation: Explanation,
+    cues: CueReport,
+    *,
+    words: Mapping[str, str] = ENGLISH,
+    cue_words: Mapping[str, tuple[str, str]] | None = None,
+) -> str:
+    """Four sentences on a clip.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        What the first and the last sentence are about: bands, or the moments themselves.
+    cues : CueReport
+        The moments and the cues there.
+    words : mapping
+        Templates, with the keys of ``ENGLISH``.
+    cue_words : mapping of str to (str, str), or None
+        Words for a higher and a lower value of every cue; None: those of ``CUES``.
+    """
+    named = cue_words or {key: (cue.higher, cue.lower) for key, cue in CUES.items()}
+    return " ".join(
+        [
+            answer_sentence(explanation, words),
+            _moments(explanation, cues, words, named),
+            _agreement(explanation, cues, words, named),
+            trust_sentence(explanation, words),
+        ]
+    )
+
+
+def clear_rows(cues: CueReport) -> list[CueRow]:
+    """Cues whose interval excludes 0, measured in the windows, the largest first."""
+    rows = [row for row in cues.rows if row.effect.sign and row.in_windows]
+    return sorted(rows, key=lambda row: -abs(row.effect.size))
+
+
+def _moments(
+    explanation: Explanation,
+    cues: CueReport,
+    words: Mapping[str, str],
+    named: Mapping[str, tuple[str, str]],
+) -> str:
+    windows = sorted(cues.windows, key=lambda window: window.start_s)
+    stretches: list[list[float]] = []
+    for window in windows:
+        if stretches and window.start_s <= stretches[-1][1] + 0.005:
+            stretches[-1][1] = window.end_s
+        else:
+            stretches.append([window.start_s, window.end_s])
+    text = words["moments"].format(
+        times=listed([f"{start:.2f}–{end:.2f} s" for start, end in stretches], words),
+        share=percent(sum(window.score for window in windows)),
+        target=explanation.target,
+    )
+    clear = clear_rows(cues)[:_MAX_CUES]
+    if clear:
+        return (
+            text
+            + words["cues"].format(
+                baseline=cues.baseline,
+                cues=listed(
+                    [
+                        words["cue"].format(
+                            word=_word(row, named),
+                            size=_signed(row.effect.size),
+                            low=_signed(row.effect.low),
+                            high=_signed(row.effect.high),
+                        )
+                        for row in clear
+                    ],
+                    words,
+                ),
+            )
+            + "."
+        )
+    if not cues.voiced_share > 0:
+        return text + words["unvoiced"] + "."
+    return text + words["no_cues"].format(baseline=cues.baseline) + "."
+
+
+def _agreement(
+    explanation: Explanation,
+    cues: CueReport,
+    words: Mapping[str, str],
+    named: Mapping[str, tuple[str, str]],
+) -> str:
+    p = cues.chance.p
+    if np.isnan(p):
+        text = words["chance_unknown"]
+    else:
+        text = words["chance_yes" if p < _CHANCE else "chance_no"].format(p=_p(p))
+    if cues.emotion == "neutral":
+        return text + words["neutral"] + "."
+    measured = cues.scored
+    if not measured:
+        return text + words["no_table"].format(target=explanation.target) + "."
+    parts = []
+    for key, agrees in (("expected", True), ("opposite", False), ("undecided", None)):
+        found = [row for row in measured if row.agrees is agrees]
+        one, many = words["is"].split("|")
+        count = f"{len(found) or words['none']} {many if len(found) > 1 else one}"
+        names = listed([_word(row, named) for row in found], words)
+        parts.append(words[key].format(count=count, names=f" ({names})" if names else ""))
+    return (
+        text
+        + words["agreement"].format(
+            n=len(measured),
+            cues=words["cue_count"].split("|")[len(measured) > 1],
+            emotion=cues.emotion,
+            parts=listed(parts, words),
+        )
+        + words["not_faithful"]
+    )
+
+
+def _word(row: CueRow, named: Mapping[str, tuple[str, str]]) -> str:
+    return named[row.cue][0 if row.effect.size > 0 else 1]
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.1f}".replace("-", "−")
+
+
+def _p(value: float) -> str:
+    return f"{value:.3f}" if value < 0.095 else f"{value:.2f}"

@@ -1,0 +1,172 @@
+"""Could it be chance: salient windows against random windows of the same clip.
+
+Random windows have the same number and length, do not overlap, and as many of them lie in speech
+as do the salient ones, so that a method that merely avoids silence gains nothing.
+
+References
+----------
+.. [1] B. Phipson, G. Smyth, "Permutation p-values should never be zero", Statistical Applications
+   in Genetics and Molecular Biology 9(1), 2010.
+.. [2] P. Westfall, S. Young, "Resampling-based multiple testing", 1993 (the maximum over cues).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cuelens.cues.definitions import LOUDNESS_DESCRIPTOR, WINDOW_CUES
+from cuelens.cues.measure import PAUSE_LOUDNESS, CueTracks
+from cuelens.errors import InputError
+from cuelens.typing import BoolArray, FloatArray
+
+N_DRAWS = 999
+_STEP_S = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChanceTest:
+    """p-values of the salient windows against random ones.
+
+    Parameters
+    ----------
+    p : float
+        That the windows differ from the rest in any cue (the largest standardised difference over
+        cues); NaN where no cue can be compared.
+    by_cue : dict of str to float
+        For each cue alone; NaN where it cannot be compared.
+    by_cue_adjusted : dict of str to float
+        For each cue, allowing for all of them having been looked at.
+    """
+
+    p: float
+    by_cue: dict[str, float]
+    by_cue_adjusted: dict[str, float]
+
+
+def chance_test(
+    tracks: CueTracks,
+    intervals: Sequence[tuple[float, float]],
+    *,
+    n_draws: int = N_DRAWS,
+    seed: int = 0,
+) -> ChanceTest:
+    """Compare the mean cues of windows with those of random windows of the same clip.
+
+    Parameters
+    ----------
+    tracks : CueTracks
+    intervals : sequence of (float, float), s
+        Windows of equal length that do not overlap.
+    n_draws : int
+    seed : int
+        Of the random windows.
+
+    Returns
+    -------
+    ChanceTest
+        p = (1 + random sets at least as far from their average) / (1 + random sets).
+    """
+    edges = np.asarray(intervals, dtype=np.float64)
+    window_s = float(np.median(edges[:, 1] - edges[:, 0]))
+    nan = dict.fromkeys(WINDOW_CUES, float("nan"))
+    sets = random_windows(tracks, edges[:, 0], window_s=window_s, n_draws=n_draws, seed=seed)
+    if not len(sets):
+        return ChanceTest(p=float("nan"), by_cue=nan, by_cue_adjusted=dict(nan))
+    starts, where = np.unique(sets, return_inverse=True)
+    ends = np.minimum(starts + window_s, tracks.duration_s)
+    values = tracks.values(np.column_stack([starts, ends]))
+    with np.errstate(invalid="ignore"):
+        means = _mean_over_windows(values[where.reshape(sets.shape)])
+        own = _mean_over_windows(tracks.values(edges)[None])[0]
+    compared = np.isfinite(own) & (np.isfinite(means).sum(axis=0) >= 0.9 * len(means))
+    by_cue, adjusted = dict(nan), dict(nan)
+    if not compared.any():
+        return ChanceTest(p=float("nan"), by_cue=by_cue, by_cue_adjusted=adjusted)
+    # The windows themselves are one more set, so that all are treated alike.
+    everything = np.concatenate([own[None], means])[:, compared]
+    centre = np.nanmean(everything, axis=0)
+    spread = np.nanstd(everything, axis=0)
+    spread[spread <= 0] = np.inf
+    distance = np.nan_to_num(np.abs(everything - centre) / spread)
+    distance = np.round(distance, 9)  # equal sets count as equal
+    largest = distance.max(axis=1)
+    for column, key in enumerate(np.array(WINDOW_CUES)[compared]):
+        by_cue[str(key)] = float(np.mean(distance[:, column] >= distance[0, column]))
+        adjusted[str(key)] = float(np.mean(largest >= distance[0, column]))
+    return ChanceTest(
+        p=float(np.mean(largest >= largest[0])), by_cue=by_cue, by_cue_adjusted=adjusted
+    )
+
+
+def random_windows(
+    tracks: CueTracks,
+    starts_s: Sequence[float] | FloatArray,
+    *,
+    window_s: float,
+    n_draws: int,
+    seed: int = 0,
+) -> FloatArray:
+    """Sets of random windows like some given ones.
+
+    Parameters
+    ----------
+    tracks : CueTracks
+    starts_s : array_like, shape (n_windows,), s
+        The windows to imitate: as many random ones, and as many of them in speech.
+    window_s : float, s
+    n_draws : int
+    seed : int
+
+    Returns
+    -------
+    ndarray, shape (up to n_draws, n_windows), s
+        Starts.  Sets that did not fit without overlap are left out; none where the clip is too
+        short for any.
+
+    Raises
+    ------
+    InputError
+        No windows to imitate.
+    """
+    starts_s = np.asarray(starts_s, dtype=np.float64)
+    if not starts_s.size:
+        raise InputError("no windows to imitate; expected one or more")
+    places_s = np.arange(0.0, tracks.duration_s - window_s + 1e-9, _STEP_S)
+    if not places_s.size:
+        return np.empty((0, starts_s.size))
+    in_speech = windows_in_speech(tracks, places_s, window_s=window_s)
+    wanted = windows_in_speech(tracks, starts_s, window_s=window_s)
+    rng = np.random.default_rng(seed)
+    free = np.ones((n_draws, places_s.size), dtype=bool)
+    fits = np.ones(n_draws, dtype=bool)
+    sets = np.empty((n_draws, starts_s.size))
+    # Random order: otherwise the first window would have more room than the last.
+    for column, speech in enumerate(wanted[np.argsort(~wanted, kind="stable")]):
+        score = np.where(free & (in_speech == speech), rng.random(free.shape), -1.0)
+        place = score.argmax(axis=1)
+        fits &= score[np.arange(n_draws), place] >= 0
+        sets[:, column] = places_s[place]
+        free &= np.abs(places_s - places_s[place][:, None]) >= window_s - 1e-9
+    return sets[fits]
+
+
+def windows_in_speech(tracks: CueTracks, starts_s: FloatArray, *, window_s: float) -> BoolArray:
+    """Whether at least half of each window is speech: voiced, or no quieter than a pause is."""
+    loudness = tracks.frames[LOUDNESS_DESCRIPTOR].to_numpy(dtype=np.float64)
+    loud = loudness > PAUSE_LOUDNESS * np.percentile(loudness, 95)
+    times_s = tracks.times_s(LOUDNESS_DESCRIPTOR)
+    sums = np.concatenate([[0], np.cumsum(loud)])
+    low = np.searchsorted(times_s, starts_s - 1e-9)
+    high = np.searchsorted(times_s, starts_s + window_s - 1e-9)
+    return sums[high] - sums[low] >= 0.5 * np.maximum(high - low, 1)
+
+
+def _mean_over_windows(values: FloatArray) -> FloatArray:
+    """Means over axis 1 without NaN, NaN where all are."""
+    known = np.isfinite(values)
+    n = known.sum(axis=1)
+    total = np.where(known, values, 0.0).sum(axis=1)
+    return np.divide(total, n, out=np.full(total.shape, np.nan), where=n > 0)
