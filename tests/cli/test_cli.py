@@ -46,7 +46,7 @@ def clip(tmp_path_factory) -> Path:
     return file
 
 
-@pytest.mark.parametrize("name", [None, "explain", "demo", "models", "train", "corpus"])
+@pytest.mark.parametrize("name", [None, "explain", "cues", "demo", "models", "train", "corpus"])
 def test_help_teaches(name):
     result = run(*([name] if name else []), "--help")
     assert result.exit_code == 0
@@ -262,3 +262,86 @@ def test_original_recordings(data_dir, tmp_path):
 def test_starting_is_quick():
     code = "import sys, cuelens; sys.exit('scipy' in sys.modules or 'pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_moments_and_cues_are_in_the_json(clip):
+    data = json.loads(run("explain", str(clip), "--json", "--bands", "3").stdout)
+    assert {"windows", "cues", "cue_summary", "moments"} <= set(data)
+    assert data["cue_summary"]["baseline_kind"] == "rest of the clip"
+    assert "It listened most at" in data["account"]
+    bare = json.loads(run("explain", str(clip), "--json", "--bands", "3", "--no-cues").stdout)
+    assert not {"windows", "cues", "moments"} & set(bare)
+
+
+def test_moments_alone(clip, tmp_path):
+    arguments = ("explain", str(clip), "--units", "windows", "--samples", "64", "--out")
+    result = run(*arguments, str(tmp_path))
+    assert result.exit_code == 0
+    assert "0.00–0.15 s" in result.stdout
+    data = json.loads((tmp_path / "ä clip" / "explanation.json").read_text("utf-8"))
+    assert data["method"]["parameters"]["units"] == "time windows"
+    assert "moments" not in data
+    report = (tmp_path / "ä clip" / "report.html").read_text("utf-8")
+    assert "Does the answer fall when these moments go?" in report
+    assert "Where in frequency the reasons lie" not in report
+
+
+def test_a_baseline_of_the_speakers_neutral_speech(clip, tmp_path):
+    neutral = tmp_path / "neutral"
+    neutral.mkdir()
+    for number in range(4):
+        sound = speech_like(f0_hz=90 + 4 * number, duration_s=0.8, seed=number)
+        soundfile.write(neutral / f"{number}.wav", sound * (0.4 + 0.1 * number), 16_000)
+    arguments = ("explain", str(clip), "--bands", "3", "--json", "--baseline", str(neutral))
+    data = json.loads(run(*arguments).stdout)
+    assert data["cue_summary"]["baseline"] == "the 4 neutral clips given"
+    f0 = next(cue for cue in data["cues"] if cue["cue"] == "f0_level")
+    assert f0["effect_size"] > 0  # 120 Hz against 90 to 102
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for wrong, words in ((empty, "no recordings in it"), (tmp_path / "gone", "no such file")):
+        with pytest.raises(CuelensError, match=words):
+            run("explain", str(clip), "--baseline", str(wrong))
+
+
+@pytest.mark.parametrize("name", ["occlusion", "grad-cam", "lrp"])
+def test_maps_from_the_command_line(clip, tmp_path, name):
+    pytest.importorskip("captum")
+    result = run("explain", str(clip), "--explainer", name, "--out", str(tmp_path))
+    assert result.exit_code == 0
+    data = json.loads((tmp_path / "ä clip" / "explanation.json").read_text("utf-8"))
+    assert data["method"]["name"] == name
+    assert data["map"]["shape"][:2] == [7, 128]
+    assert data["windows"]
+    assert "Map of relevance" in (tmp_path / "ä clip" / "report.html").read_text("utf-8")
+
+
+def test_maps_need_a_network_and_layers_an_explainer_that_has_them(clip):
+    arguments = ("explain", str(clip), "--explainer", "occlusion")
+    failed = command(*arguments, "--model", "emodb-egemaps")
+    assert failed.returncode == 2
+    assert "no network behind a front end" in " ".join(failed.stderr.split())
+    with pytest.raises(CuelensError, match="--layer is for grad-cam and crp"):
+        run(*arguments, "--layer", "conv1")
+
+
+def test_cues_of_a_corpus(tmp_path):
+    rows = ["file,speaker,emotion"]
+    for number in range(8):
+        emotion = "neutral" if number % 2 else "anger"
+        f0_hz = 180 if emotion == "anger" else 110
+        sound = speech_like(f0_hz=f0_hz, duration_s=0.7, seed=number)
+        soundfile.write(tmp_path / f"{number}.wav", sound, 16_000)
+        rows.append(f"{number}.wav,s{number // 4},{emotion}")
+    table = tmp_path / "clips.csv"
+    table.write_text("\n".join(rows))
+    out = tmp_path / "out"
+    result = run("cues", "--corpus", str(table), "--clips", "6", "--out", str(out))
+    assert result.exit_code == 0
+    assert "answers are right" in result.stdout
+    summary = json.loads((out / "summary.json").read_text("utf-8"))
+    assert (summary["n_clips"], summary["n_failed"]) == (6, 0)
+    for name in ("clips.parquet", "profile.csv", "agreement.png", "clips.jsonl"):
+        assert (out / name).stat().st_size > 0
+    again = run("cues", "--corpus", str(table), "--clips", "6", "--out", str(out))
+    assert again.stdout == result.stdout

@@ -82,7 +82,8 @@ def test_nothing_is_fetched_from_outside(tmp_path):
 
 def test_players_play_the_clip(tmp_path):
     explanation, _, report = write(tmp_path)
-    urls = re.findall(r'src="data:audio/flac;base64,([^"]+)"', report.read_text(encoding="utf-8"))
+    pattern = r'src="data:audio/(?:flac|wav);base64,([^"]+)"'
+    urls = re.findall(pattern, report.read_text(encoding="utf-8"))
     assert len(urls) == 3
     clip, _ = soundfile.read(io.BytesIO(base64.b64decode(urls[0])), dtype="float32")
     np.testing.assert_allclose(clip, explanation.components.waveform, atol=2**-15)

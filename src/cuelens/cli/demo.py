@@ -6,11 +6,14 @@ import math
 import os
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from cuelens.cli.console import err, out
+
+if TYPE_CHECKING:
+    from cuelens.corpora import Corpus
 
 _CORPUS_CLIPS = 6
 
@@ -33,11 +36,11 @@ def demo(
     Uses real speech when a corpus is named or found under CUELENS_DATA, otherwise synthetic speech
     (espeak-ng and the WORLD vocoder) that comes with cuelens. Nothing is downloaded.
     """
-    from cuelens.cli.explain import explain_one, unique_folders
+    from cuelens.cli.explain import CueSettings, explain_one, unique_folders
     from cuelens.explain import EmoLime
     from cuelens.models import load_model
 
-    clips, source = _clips(corpus)
+    clips, source, known = _clips(corpus)
     out.print(f"Explaining {len(clips)} clips ({source}) with {model}.", highlight=False)
     loaded = load_model(model)
     reports = []
@@ -48,6 +51,7 @@ def demo(
             folder,
             explainer=EmoLime(),
             model=loaded,
+            cues=CueSettings(corpus=known, baseline=clip.neutral),
             start_s=clip.start_s,
             end_s=clip.end_s,
         )
@@ -67,9 +71,10 @@ class DemoClip(NamedTuple):
     file: Path
     start_s: float = 0.0
     end_s: float | None = None
+    neutral: tuple[Path, ...] = ()  # of the same voice, to compare with
 
 
-def _clips(corpus: str | None) -> tuple[list[DemoClip], str]:
+def _clips(corpus: str | None) -> tuple[list[DemoClip], str, Corpus | None]:
     from cuelens.corpora import find_corpus, load_corpus
 
     if corpus is None and os.environ.get("CUELENS_DATA"):
@@ -84,6 +89,10 @@ def _clips(corpus: str | None) -> tuple[list[DemoClip], str]:
         clips = [
             DemoClip(Path(f), start, None if math.isnan(end) else end) for f, start, end in rows
         ]
-        return clips, f"real speech, {loaded.name}"
+        return clips, f"real speech, {loaded.name}", loaded
     folder = Path(str(files("cuelens") / "demo_clips"))
-    return [DemoClip(file) for file in sorted(folder.glob("*.flac"))], "synthetic speech"
+    demo_clips = []
+    for file in sorted(folder.glob("*.flac")):
+        neutral = file.with_name(f"{file.stem.rpartition('_')[0]}_neutral.flac")
+        demo_clips.append(DemoClip(file, neutral=() if neutral == file else (neutral,)))
+    return demo_clips, "synthetic speech", None

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cuelens.models import Model
 
 _BAR_WIDTH = 12
+_N_REFERENCES = 60  # clips of a corpus searched for concepts
 _SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".aif")
 
 
@@ -125,7 +126,7 @@ def explain(
     corpus: Annotated[
         str | None,
         typer.Option(
-            help="Corpus the clips belong to: their speaker's neutral clips, else the corpus, become the baseline, and what the corpus shows is listed. A name, folder or table as in `cuelens corpus list`.",
+            help="Corpus the clips belong to: their speaker's neutral clips, else the corpus, become the baseline, and what the corpus shows is listed; crp looks for its concepts there. A name, folder or table as in `cuelens corpus list`.",
             show_default=False,
         ),
     ] = None,
@@ -213,6 +214,7 @@ def explain(
             settings["layer"] = layer  # type: ignore[assignment]
         chosen = MAP_EXPLAINERS[explainer.value](**settings)
     loaded = load_model(model)
+    known = None if corpus is None else load_corpus(corpus)
     if out_dir is not None:
         make_folder(out_dir)  # before the work, so that a mistake costs nothing
     wanted = None
@@ -221,8 +223,10 @@ def explain(
             window_s=window_s,
             seed=seed,
             baseline=_neutral_clips(baseline),
-            corpus=None if corpus is None else load_corpus(corpus),
+            corpus=known,
         )
+    if explainer is ExplainerName.crp:
+        chosen = replace(chosen, references=_references(known))  # type: ignore[call-arg]
     folders = unique_folders(clips, out_dir)
     failed = 0
     for clip, folder in zip(clips, folders, strict=True):
@@ -265,7 +269,7 @@ class CueSettings:
             files = [file for file in self.baseline if file.resolve() != clip.resolve()]
             key = " ".join(map(str, files))
             if key not in self.kept and files:
-                n = f"{len(files)} neutral clip{'s' if len(files) > 1 else ''} that were given"
+                n = f"the {len(files)} neutral clip{'s' if len(files) > 1 else ''} given"
                 self.kept[key] = clips_baseline(
                     [load_audio(file) for file in files], window_s=self.window_s, description=n
                 )
@@ -398,6 +402,19 @@ def _watched(
             return explainer.explain(watched, audio, target=target)
         progress.add_task(f"{what}: {explainer.name}", total=None)
         return explainer.explain(model, audio, target=target)
+
+
+def _references(corpus: Corpus | None) -> tuple[Audio, ...]:
+    """Clips in which crp looks for its concepts: of the corpus, else the synthetic demo clips."""
+    from importlib.resources import files
+
+    from cuelens.audio import load_audio
+
+    if corpus is None:
+        folder = Path(str(files("cuelens") / "demo_clips"))
+        return tuple(load_audio(file) for file in sorted(folder.glob("*.flac")))
+    step = max(1, len(corpus) // _N_REFERENCES)
+    return tuple(corpus.audio(row) for row in range(0, len(corpus), step))
 
 
 def _neutral_clips(paths: list[Path] | None) -> tuple[Path, ...]:

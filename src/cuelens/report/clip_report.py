@@ -22,7 +22,7 @@ from cuelens.explain.figures import (
     save_png,
 )
 from cuelens.features.log_mel import hz_to_mel
-from cuelens.report.encode import data_url, flac_bytes, spectrogram_png
+from cuelens.report.encode import data_url, flac_bytes, spectrogram_png, wav_bytes
 from cuelens.report.figures import plot_cues, plot_moments, plot_removal
 from cuelens.report.moments import moments_context
 
@@ -211,7 +211,7 @@ def _players(explanation: Explanation, audio: Audio) -> list[Player]:
         Player(
             title="The clip",
             hint="as the model heard it",
-            url=data_url(flac_bytes(audio), "audio/flac"),
+            url=data_url(wav_bytes(audio), "audio/wav"),  # played from any moment
         )
     ]
     for name, sound in _sounds(explanation, audio).items():

@@ -20,6 +20,15 @@ def flac_bytes(audio: Audio) -> bytes:
     return buffer.getvalue()
 
 
+def wav_bytes(audio: Audio) -> bytes:
+    """A clip as 16-bit WAV: larger than FLAC, but browsers can start anywhere in it."""
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, audio.samples, audio.sample_rate, format="WAV", subtype="PCM_16")
+    return buffer.getvalue()
+
+
 def spectrogram_png(audio: Audio, *, n_rows: int = 192) -> bytes:
     """Spectrogram as a greyscale picture without axes: low frequencies at the bottom, mel scale."""
     import matplotlib.image
