@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from cuelens import EmoLime, load_corpus, load_model
+from cuelens.corpora import canonical_emotion
 from cuelens.cues import chance_test, measure_cues
 from cuelens.cues.corpus_analysis import CorpusCues, analyse_corpus
 from cuelens.explain import Occlusion
@@ -114,8 +115,9 @@ def tess() -> dict[str, Any]:
     recall = {}
     for trim in ("none", "edges", "everywhere"):
         model = load_model(f"resnetsmall:{weights}?trim={trim}")
-        answers = np.array(model.labels)[model.predict_proba(waveforms).argmax(axis=1)]
-        each = {e: float((answers[truth == e] == e).mean()) for e in model.labels}
+        emotions = [canonical_emotion(label) for label in model.labels]
+        answers = np.array(emotions)[model.predict_proba(waveforms).argmax(axis=1)]
+        each = {e: float((answers[truth == e] == e).mean()) for e in emotions}
         recall[trim] = {"uar": float(np.mean(list(each.values()))), **each}
         print(trim, recall[trim], flush=True)
     model = load_model(f"resnetsmall:{weights}")
@@ -161,6 +163,27 @@ def markdown_agreement(results: dict[str, Any]) -> str:
             lines.append(
                 f"| {name}, {group} | {n['n_clips']} | {n['n_cells']} | {' | '.join(cells)} |"
             )
+    return "\n".join(lines)
+
+
+def markdown_honesty(found: dict[str, Any]) -> str:
+    """Shares of clips with p < 0.05 for random moments."""
+    lines = ["| corpus | clips | p < 0.05 (95 % interval) |", "|---|---|---|"]
+    for name, v in found.items():
+        if name != "versions":
+            interval = f"{v['low']:.1%} to {v['high']:.1%}"
+            lines.append(f"| {name} | {v['n_clips']} | {v['share_below_0.05']:.1%} ({interval}) |")
+    return "\n".join(lines)
+
+
+def markdown_recall(found: dict[str, Any]) -> str:
+    """Recall of the published weights with each way of trimming."""
+    emotions = [name for name in found["recall"]["none"] if name != "uar"]
+    lines = [f"| silence cut | UAR | {' | '.join(emotions)} |", "|---" * (2 + len(emotions)) + "|"]
+    names = {"none": "nowhere", "edges": "at both ends (default)", "everywhere": "everywhere"}
+    for trim, recall in found["recall"].items():
+        each = " | ".join(f"{recall[e]:.0%}" for e in emotions)
+        lines.append(f"| {names[trim]} | {recall['uar']:.1%} | {each} |")
     return "\n".join(lines)
 
 

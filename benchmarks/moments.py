@@ -1,6 +1,6 @@
 """Which explainer finds the moments that count: ``python -m benchmarks.moments``.
 
-For clips of EmoDB and the bundled network: windows of 150 ms are silenced one after the other in the
+For clips of EmoDB and the bundled network: windows of 150 ms are silenced one after another in the
 order of each explainer's weights, and the mean probability lost over the first half of the windows
 is compared, against random orders.  The clips were in the network's training set: this compares
 explainers, not models.  Writes ``results/moments.json``.

@@ -8,8 +8,15 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from benchmarks.cues import (
+    markdown_agreement,
+    markdown_honesty,
+    markdown_recall,
+    markdown_top_cues,
+)
 from benchmarks.faithfulness import markdown_table
-from benchmarks.run import markdown_speed
+from benchmarks.moments import markdown_moments
+from benchmarks.run import markdown_occlusion, markdown_speed
 
 from cuelens.models import describe_bundled
 
@@ -39,7 +46,31 @@ def test_faithfulness_figures_are_the_measured_ones():
 
 def test_speed_figures_are_the_measured_ones():
     results = json.loads((ROOT / "benchmarks" / "results" / "speed.json").read_text())
-    assert markdown_speed(results) in (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
+    assert markdown_speed(results) in page
+    assert markdown_occlusion(results) in page
+    assert results["occlusion"]["largest_difference"] < 1e-5
+    assert results["occlusion"]["captum_default_over_local"] >= 5
+
+
+def results_of(name: str) -> dict:
+    return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
+
+
+def test_figures_on_moments_are_the_measured_ones():
+    page = (ROOT / "docs" / "moments.md").read_text(encoding="utf-8")
+    tess = results_of("cues_tess")
+    assert markdown_moments(results_of("moments")) in page
+    assert markdown_recall(tess) in page
+    assert markdown_top_cues(tess) in page
+    assert tess["recall"]["edges"]["uar"] >= 0.71
+
+
+def test_figures_on_cues_are_the_measured_ones():
+    page = (ROOT / "docs" / "cues.md").read_text(encoding="utf-8")
+    measured = {name: results_of(f"cues_{name}") for name in ("emodb", "ravdess")}
+    assert markdown_agreement(measured) in page
+    assert markdown_honesty(results_of("cues_honesty")) in page
 
 
 def test_recall_in_the_documentation_is_that_of_the_models():

@@ -195,3 +195,18 @@ def test_unknown_model():
         load_model("x" * 5000)
     with pytest.raises(InputError, match=r"neither a known name nor a folder; .*emodb-cnn"):
         load_model("emodb-cnm")
+
+
+def test_a_target_may_be_spelled_in_any_way():
+    from cuelens.models.base import label_index
+
+    model = CallableModel(function=len, labels=("angry", "sad", "x"))
+    assert label_index(model, "sad") == 1
+    assert label_index(model, "anger") == 0
+    assert label_index(model, "Wut") == 0
+    with pytest.raises(InputError, match="expected one of the model's labels: angry, sad, x"):
+        label_index(model, "happiness")
+    twice = CallableModel(function=len, labels=("angry", "anger"))
+    assert label_index(twice, "anger") == 1
+    with pytest.raises(InputError, match="expected one of the model's labels"):
+        label_index(twice, "Wut")

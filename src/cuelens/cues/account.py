@@ -57,7 +57,7 @@ def cue_account(
     words: Mapping[str, str] = ENGLISH,
     cue_words: Mapping[str, tuple[str, str]] | None = None,
 ) -> str:
-    """Four sentences on a clip.
+    """Four sentences on a clip, each on a line of its own.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def cue_account(
         Words for a higher and a lower value of every cue; None: those of ``CUES``.
     """
     named = cue_words or {key: (cue.higher, cue.lower) for key, cue in CUES.items()}
-    return " ".join(
+    return "\n".join(
         [
             answer_sentence(explanation, words),
             _moments(explanation, cues, words, named),

@@ -44,7 +44,7 @@ from cuelens.explain.shapley import (
     permutation_coalitions,
     sampled_shapley,
 )
-from cuelens.models.base import Model, model_labels, model_name, predict
+from cuelens.models.base import Model, label_index, model_labels, model_name, predict
 from cuelens.provenance import versions
 from cuelens.typing import FloatArray
 from cuelens.units import FrequencyBands, TimeWindows
@@ -158,7 +158,8 @@ class EmoLime:
         audio : Audio
             Resampled to the model's rate if it has another; the notes of the result say so.
         target : str or None
-            Label to explain; by default the one with the highest probability.
+            Label to explain, in any spelling of the emotion; by default the one with the highest
+            probability.
 
         Returns
         -------
@@ -172,10 +173,7 @@ class EmoLime:
         """
         began = time.perf_counter()
         labels = model_labels(model)
-        if target is not None and target not in labels:
-            raise InputError(
-                f"target is {target!r}; expected one of the model's labels: {', '.join(labels)}"
-            )
+        wanted = None if target is None else label_index(model, target)
         audio = audio.resample(model.sample_rate)
         rng = np.random.default_rng(self.seed)
         components = self.units.decompose(audio)
@@ -193,7 +191,7 @@ class EmoLime:
         else:
             prediction = game(np.ones((1, len(components)), dtype=bool))[0]
         keep, outputs = game.evaluations()
-        chosen = labels[int(prediction.argmax())] if target is None else target
+        chosen = labels[int(prediction.argmax()) if wanted is None else wanted]
         explanation = Explanation(
             clip=Clip.of(audio),
             model=model_name(model),

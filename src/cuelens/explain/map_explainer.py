@@ -20,7 +20,7 @@ from cuelens.errors import InputError
 from cuelens.explain.account import map_account
 from cuelens.explain.explanation import Clip, Concept, Explanation, Method
 from cuelens.explain.time_frequency import TimeFrequencyMap
-from cuelens.models.base import Model, model_labels, model_name, predict
+from cuelens.models.base import Model, label_index, model_labels, model_name, predict
 from cuelens.models.network import NetworkInput, NetworkModel, is_network
 from cuelens.provenance import versions
 from cuelens.typing import FloatArray
@@ -96,7 +96,8 @@ class MapExplainer(ABC):
         audio : Audio
             Resampled to the model's rate if it has another.
         target : str or None
-            Label to explain; by default the one with the highest probability.
+            Label to explain, in any spelling of the emotion; by default the one with the highest
+            probability.
 
         Returns
         -------
@@ -112,10 +113,7 @@ class MapExplainer(ABC):
         """
         began = time.perf_counter()
         labels = model_labels(model)
-        if target is not None and target not in labels:
-            raise InputError(
-                f"target is {target!r}; expected one of the model's labels: {', '.join(labels)}"
-            )
+        wanted = None if target is None else label_index(model, target)
         if not is_network(model):
             raise InputError(
                 f"model {model_name(model)} is no network behind a front end, and {self.name} "
@@ -125,7 +123,7 @@ class MapExplainer(ABC):
         audio = audio.resample(model.sample_rate)
         components = TimeWindows(window_s=self.window_s).decompose(audio)
         prediction = predict(model, [audio.samples.copy()])[0]
-        chosen = int(prediction.argmax()) if target is None else labels.index(target)
+        chosen = int(prediction.argmax()) if wanted is None else wanted
         shown = model.front_end.network_input(audio.samples)
         found = self.relevance(model, shown, chosen)
         cells = TimeFrequencyMap.on_clip(found.cells, shown, duration_s=audio.duration_s)

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from cuelens.corpora import canonical_emotion
 from cuelens.errors import InputError
 from cuelens.typing import FloatArray
 
@@ -115,6 +116,32 @@ def model_labels(model: Model) -> tuple[str, ...]:
             "different"
         )
     return labels
+
+
+def label_index(model: Model, target: str) -> int:
+    """Which label of a model is meant: its own spelling, or another of the same emotion.
+
+    Raises
+    ------
+    InputError
+        None of its labels.
+    """
+    labels = model_labels(model)
+    if target in labels:
+        return labels.index(target)
+    same = [row for row, label in enumerate(labels) if _emotion(label) == _emotion(target)]
+    if len(same) != 1:
+        raise InputError(
+            f"target is {target!r}; expected one of the model's labels: {', '.join(labels)}"
+        )
+    return same[0]
+
+
+def _emotion(label: str) -> str:
+    try:
+        return canonical_emotion(label)
+    except InputError:
+        return label
 
 
 def model_name(model: Model) -> str:

@@ -73,7 +73,7 @@ def from_safetensors(content: bytes, *, n_labels: int) -> ResNetSmall:
     return network.eval()
 
 
-PUBLISHED_LABELS = ("fear", "neutral", "happiness", "anger", "disgust", "surprise", "sadness")
+PUBLISHED_LABELS = ("fear", "neutral", "happy", "angry", "disgust", "surprise", "sad")
 
 
 def load_published(file: str | Path, *, trim: Trim = "edges") -> TorchModel:
