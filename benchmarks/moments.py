@@ -22,7 +22,7 @@ from cuelens.provenance import versions
 from cuelens.units import TimeWindows
 
 RESULTS = Path(__file__).parent / "results"
-N_CLIPS = 40
+N_CLIPS = 24
 EXPLAINERS: dict[str, Any] = {
     "Shapley, 256 versions (default)": EmoLime(units=TimeWindows(), samples=256),
     "Shapley, 1024 versions": EmoLime(units=TimeWindows(), samples=1024),

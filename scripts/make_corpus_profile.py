@@ -19,7 +19,7 @@ def main() -> None:
     cut = profile_of(load_corpus("emodb-2s")).cells
     whole = profile_of(load_corpus("emodb")).cells
     cells = {key: cell for key, cell in cut.items() if key[1] not in NEED_WHOLE_CLIPS}
-    cells |= whole
+    cells |= {key: cell for key, cell in whole.items() if key[1] in NEED_WHOLE_CLIPS}
     profile = CorpusProfile(corpus="EmoDB", cells=MappingProxyType(dict(sorted(cells.items()))))
     TARGET.write_text(profile.to_json(), encoding="utf-8")
     print(f"{len(cells)} cells written to {TARGET}")

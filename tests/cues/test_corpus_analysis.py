@@ -19,16 +19,21 @@ from cuelens.units import TimeWindows
 NAN = dict.fromkeys(WINDOW_CUES, float("nan"))
 
 
-def clip_cues(truth, answer, f0, *, up=0.5, speaker="a", number=0) -> ClipCues:
+OWN = "speaker's neutral"
+
+
+def clip_cues(truth, answer, f0, *, up=0.5, speaker="a", number=0, baseline=OWN) -> ClipCues:
     return ClipCues(
         file=f"{number}.wav",
         speaker=speaker,
         truth=truth,
         answer=answer,
         p=0.5,
-        effects={**NAN, "f0_level": f0},
+        baseline=baseline,
+        effects={**NAN, "f0_level": f0, "f0_range": 1.0},
         random_effects={**NAN, "f0_level": 0.0},
         random_up={**NAN, "f0_level": up},
+        loudest_effects={**NAN, "f0_level": -1.0},
     )
 
 
@@ -40,33 +45,55 @@ def test_agreement_counts_signs_of_strong_cells():
         clip_cues("anger", "sadness", 2.0),  # wrong answer, and not as expected of sadness
         clip_cues("neutral", "neutral", 1.0),  # nothing is expected
         clip_cues("disgust", "disgust", 1.0),  # contested
+        clip_cues("anger", "anger", 1.0, baseline="corpus"),  # other speakers: not compared
     ]
     shares = CorpusCues(corpus="c", model="m", clips=tuple(clips), settings={}).agreement()
     assert shares["right"]["salient"].value == pytest.approx(2 / 3)
     assert shares["right"]["random"].value == pytest.approx((0.5 + 0.5 + 0.75) / 3)
     assert shares["right"]["difference"].value == pytest.approx(2 / 3 - 1.75 / 3)
     assert shares["wrong"]["salient"].value == 0.0
+    assert shares["right"]["loudest"].value == pytest.approx(1 / 3)
     assert shares["all"]["salient"].n_cells == 4
+    assert set(shares) == {"all", "right", "wrong", "anger", "sadness"}
+    assert np.isnan(shares["all"]["salient"].low)  # one speaker: nothing varies
 
 
-def test_profile_tests_are_scipys_with_false_discovery_control():
+def test_profile_tests_are_on_speakers_with_false_discovery_control():
     rng = np.random.default_rng(0)
     clips = [
-        clip_cues("anger", "anger", value, number=k)
-        for k, value in enumerate(rng.normal(1.0, 1.0, 12))
-    ] + [
-        clip_cues("fear", "anger", value, number=20 + k)
-        for k, value in enumerate(rng.normal(0.0, 1.0, 9))
+        clip_cues(
+            truth,
+            "anger",
+            rng.normal(1.0 if truth == "anger" else 0.0),
+            speaker=str(k % 5),
+            number=k,
+        )
+        for k, truth in enumerate(["anger"] * 20 + ["fear"] * 15)
     ]
     profile = CorpusCues(corpus="c", model="m", clips=tuple(clips), settings={}).profile()
-    rows = {row["group"]: row for row in profile.to_dict("records")}
-    right = [clip.effects["f0_level"] for clip in clips[:12]]
-    wrong = [clip.effects["f0_level"] for clip in clips[12:]]
+    rows = {row["group"]: row for row in profile.to_dict("records") if row["cue"] == "f0_level"}
+
+    def speakers(truth):
+        return np.array(
+            [
+                np.mean(
+                    [
+                        clip.effects["f0_level"]
+                        for clip in clips
+                        if clip.truth == truth and clip.speaker == str(speaker)
+                    ]
+                )
+                for speaker in range(5)
+            ]
+        )
+
+    right, wrong = speakers("anger"), speakers("fear")
+    assert rows["right"]["n_speakers"] == 5
     assert rows["right"]["p"] == pytest.approx(scipy.stats.ttest_1samp(right, 0).pvalue)
-    difference = scipy.stats.ttest_ind(right, wrong, equal_var=False)
-    assert rows["right minus wrong"]["p"] == pytest.approx(difference.pvalue)
-    assert rows["right minus wrong"]["effect"] == pytest.approx(np.mean(right) - np.mean(wrong))
-    for _, part in profile.groupby("group"):
+    paired = scipy.stats.ttest_rel(right, wrong)
+    assert rows["right minus wrong"]["p"] == pytest.approx(paired.pvalue)
+    assert rows["right minus wrong"]["effect"] == pytest.approx((right - wrong).mean())
+    for _, part in profile[profile["p"].notna()].groupby("group"):
         q = scipy.stats.false_discovery_control(part["p"])
         np.testing.assert_allclose(part["q"], q)
 

@@ -26,7 +26,7 @@ def test_names_the_answer_and_the_bands(explanation):
     text = unit_account(with_weights(explanation, [0, 0, 0.4, 0, 0, -0.2, 0, 0]))
     assert text.startswith("The model one band answers high (p = 0.")
     assert "754–1145 Hz supplies most of the support for high (+0.40)" in text
-    assert "2492–3676 Hz speaks most against it (-0.20)" in text
+    assert "2492–3676 Hz speaks most against it (−0.20)" in text
 
 
 def test_neighbours_become_one_range(explanation):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -129,18 +130,26 @@ def _print(result: CorpusCues) -> None:
     )
     table = Table(box=None, pad_edge=False, title_justify="left", title_style="")
     table.title = "  strong cues that go the way the literature expects (95 % interval)"
-    for name in ("answers", "clips", "cues", "in its moments", "in random moments", "difference"):
+    for name in ("answers", "clips", "cues", "its moments", "random", "loudest", "minus random"):
         table.add_column(name, justify="right")
     for group, shares in result.agreement().items():
         if not shares["salient"].n_cells:
             continue
         cells = [
-            f"{shares[k].value:{sign}.0%} ({shares[k].low:{sign}.0%} to {shares[k].high:{sign}.0%})"
-            for k, sign in (("salient", ""), ("random", ""), ("difference", "+"))
+            f"{shares[k].value:{sign}.0%}"
+            + (
+                ""
+                if math.isnan(shares[k].low)
+                else f" ({shares[k].low:{sign}.0%} to {shares[k].high:{sign}.0%})"
+            )
+            for k, sign in (("salient", ""), ("random", ""), ("loudest", ""), ("difference", "+"))
         ]
         salient = shares["salient"]
         table.add_row(group, str(salient.n_clips), str(salient.n_cells), *cells)
-    out.print(table)
+    if table.row_count:
+        out.print(table)
+    else:
+        out.print("  no answer has a cue on which the literature agrees and that can be scored")
     profile = result.profile()
     if profile.empty:
         return

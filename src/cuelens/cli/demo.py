@@ -51,7 +51,7 @@ def demo(
             folder,
             explainer=EmoLime(),
             model=loaded,
-            cues=CueSettings(corpus=known, baseline=clip.neutral),
+            cues=CueSettings(corpus=known),
             start_s=clip.start_s,
             end_s=clip.end_s,
         )
@@ -71,7 +71,6 @@ class DemoClip(NamedTuple):
     file: Path
     start_s: float = 0.0
     end_s: float | None = None
-    neutral: tuple[Path, ...] = ()  # of the same voice, to compare with
 
 
 def _clips(corpus: str | None) -> tuple[list[DemoClip], str, Corpus | None]:
@@ -91,8 +90,5 @@ def _clips(corpus: str | None) -> tuple[list[DemoClip], str, Corpus | None]:
         ]
         return clips, f"real speech, {loaded.name}", loaded
     folder = Path(str(files("cuelens") / "demo_clips"))
-    demo_clips = []
-    for file in sorted(folder.glob("*.flac")):
-        neutral = file.with_name(f"{file.stem.rpartition('_')[0]}_neutral.flac")
-        demo_clips.append(DemoClip(file, neutral=() if neutral == file else (neutral,)))
+    demo_clips = [DemoClip(file) for file in sorted(folder.glob("*.flac"))]
     return demo_clips, "synthetic speech", None

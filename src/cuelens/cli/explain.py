@@ -260,7 +260,7 @@ class CueSettings:
     corpus: Corpus | None = None
     kept: dict[str, object] = field(default_factory=dict)  # baselines made already
 
-    def baseline_of(self, clip: Path, audio: Audio) -> Baseline | None:
+    def baseline_of(self, clip: Path) -> Baseline | None:
         """The baseline of a clip; None is the rest of the clip itself."""
         from cuelens.audio import load_audio
         from cuelens.cues import clips_baseline, corpus_baseline
@@ -275,12 +275,22 @@ class CueSettings:
                 )
             return self.kept.get(key)  # type: ignore[return-value]
         if self.corpus is not None:
-            return corpus_baseline(
-                self.corpus,
-                window_s=self.window_s,
-                speaker=self.corpus.speaker_of(clip),
-                without=audio.sha256,
-            )
+            row = self.corpus.find(clip)
+            speaker = None if row is None else self.corpus.speaker_of(row)
+            key = f"baseline of {speaker} without {row}"
+            if row is None or self.corpus.table["emotion"].iloc[row] != "neutral":
+                key = f"baseline of {speaker}"
+            if key not in self.kept:
+                with progress_bar() as progress:
+                    task = progress.add_task("measuring the baseline", total=None)
+                    self.kept[key] = corpus_baseline(
+                        self.corpus,
+                        window_s=self.window_s,
+                        speaker=speaker,
+                        without=row,
+                        progress=lambda n: progress.advance(task, n),
+                    )
+            return self.kept[key]  # type: ignore[return-value]
         return None
 
     def profile(self, model: Model) -> CorpusProfile | None:
@@ -339,7 +349,7 @@ def explain_one(
             found = cue_report(
                 timed,
                 audio,
-                baseline=cues.baseline_of(clip, audio),
+                baseline=cues.baseline_of(clip),
                 profile=cues.profile(model),
                 window_s=cues.window_s,
                 seed=cues.seed,
@@ -356,6 +366,7 @@ def explain_one(
             removal=removal,
             audio=audio,
             moments=moments,
+            moments_removal=None if moments is None else removal_curve(moments, model),
             cues=found,
         )
     if as_json:
@@ -491,7 +502,7 @@ def _cue_table(cues: CueReport) -> Table:
         pad_edge=False,
         title_justify="left",
         title_style="",
-        title=f"  cues in the {len(cues.windows)} moments that count, in SD from {escape(cues.baseline)}",
+        title=f"  cues where it listened, in SD from {escape(cues.baseline)}",
     )
     table.add_column("cue", justify="right", no_wrap=True)
     table.add_column("SD", justify="right")
@@ -503,7 +514,7 @@ def _cue_table(cues: CueReport) -> Table:
         expectation, text = row.expectation, ""
         if expectation is not None:
             text = f"{expectation.direction} ({expectation.status})"
-            if expectation.status == "strong":
+            if row.scored:
                 verdict = {True: "agrees", False: "opposite", None: "undecided"}[row.agrees]
                 text = f"{expectation.direction}: {verdict}"
         style = "bold" if row.effect.sign else ""

@@ -123,14 +123,18 @@ class Corpus:
             end_s=None if np.isnan(end) else end,
         )
 
-    def speaker_of(self, file: str | Path) -> str | None:
-        """Speaker of a recording, by its path; None where it is not in the corpus or unknown."""
+    def find(self, file: str | Path) -> int | None:
+        """Row of a recording, by its path; None where it is not in the corpus."""
         wanted = Path(file).resolve()
-        for known, speaker in zip(self.table["file"], self.table["speaker"], strict=True):
-            same_name = Path(str(known)).name == wanted.name
-            if same_name and Path(str(known)).resolve() == wanted and not pd.isna(speaker):
-                return str(speaker)
+        for row, known in enumerate(self.table["file"]):
+            if Path(str(known)).name == wanted.name and Path(str(known)).resolve() == wanted:
+                return row
         return None
+
+    def speaker_of(self, row: int) -> str | None:
+        """Speaker of a clip by its row; None where unknown."""
+        speaker = self.table["speaker"].iloc[row]
+        return None if pd.isna(speaker) else str(speaker)
 
     def select(
         self, *, emotions: Iterable[str] | None = None, speakers: Iterable[str] | None = None

@@ -20,21 +20,29 @@ from cuelens.explain.explanation import Explanation
 ENGLISH: Mapping[str, str] = {
     **explain_account.ENGLISH,
     "moments": "It listened most at {times} ({share} of what supports {target} over time)",
+    "moments_spread": (
+        "Its reasons for {target} are spread over time; the first moments are {times} ({share} of "
+        "what supports it)"
+    ),
+    "uncertain": ", though {n} of these {all} moments could be chance",
+    "uncertain_all": ", though any of these moments could be chance",
+    "uncertain_one": ", though this moment could be chance",
     "cues": "; there, compared with {baseline}, the measurements show {cues}",
     "no_cues": "; no cue there differs clearly from {baseline}",
+    "no_interval": "; {baseline} is too little to compare with",
     "unvoiced": "; the voice is silent or unvoiced there, so its pitch cannot be judged",
     "cue": "{word} ({size} SD, 95 % interval {low} to {high})",
     "chance_yes": (
-        "Random moments of this clip seldom stand out as much (p = {p}), so these moments differ "
-        "from the rest"
+        "These moments differ from random ones of the clip in {cues} ({p} of random choices differ "
+        "as much)"
     ),
     "chance_no": (
-        "Random moments of this clip often stand out as much (p = {p}), so this may be the voice "
-        "of the whole clip and not of these moments"
+        "{p} of random choices of moments stand out as much, so what is said of these moments may "
+        "hold for the whole clip"
     ),
     "chance_unknown": "The clip is too short to tell these moments from random ones",
     "agreement": (
-        "; of the {n} measured {cues} on which the literature agrees about {emotion}, {parts}"
+        "; of the {n} {cues} that can be scored against the literature on {emotion}, {parts}"
     ),
     "cue_count": "cue|cues",
     "expected": "{count} as expected{names}",
@@ -43,9 +51,14 @@ ENGLISH: Mapping[str, str] = {
     "is": "is|are",
     "none": "none",
     "neutral": "; neutral speech is what the literature compares with, so it expects nothing of it",
-    "no_table": "; the table of the literature expects nothing certain of {target}",
+    "no_table": "; the literature is not certain of any cue of {target}",
+    "not_measured": "; no cue that the literature is certain of could be measured there",
+    "needs_neutral": (
+        "; to compare with the literature on {emotion}, neutral speech of the speaker is needed"
+    ),
     "not_faithful": " (this says whether the reason is familiar, not whether it is the model's).",
 }
+_SPREAD = 0.5  # of the support over time: below, moments are not the place where it lies
 _MAX_CUES = 3
 _CHANCE = 0.05
 
@@ -100,11 +113,17 @@ def _moments(
             stretches[-1][1] = window.end_s
         else:
             stretches.append([window.start_s, window.end_s])
-    text = words["moments"].format(
+    share = sum(window.score for window in windows)
+    text = words["moments" if share >= _SPREAD else "moments_spread"].format(
         times=listed([f"{start:.2f}–{end:.2f} s" for start, end in stretches], words),
-        share=percent(sum(window.score for window in windows)),
+        share=percent(share),
         target=explanation.target,
     )
+    if cues.n_certain is not None and cues.n_certain < len(windows):
+        key = "uncertain" if cues.n_certain else "uncertain_all"
+        text += words[key if len(windows) > 1 else "uncertain_one"].format(
+            n=len(windows) - cues.n_certain, all=len(windows)
+        )
     clear = clear_rows(cues)[:_MAX_CUES]
     if clear:
         return (
@@ -126,9 +145,12 @@ def _moments(
             )
             + "."
         )
+    key = "no_cues"
     if not cues.voiced_share > 0:
-        return text + words["unvoiced"] + "."
-    return text + words["no_cues"].format(baseline=cues.baseline) + "."
+        key = "unvoiced"
+    elif not any(np.isfinite(row.effect.low) for row in cues.rows if row.in_windows):
+        key = "no_interval"
+    return text + words[key].format(baseline=cues.baseline) + "."
 
 
 def _agreement(
@@ -137,16 +159,25 @@ def _agreement(
     words: Mapping[str, str],
     named: Mapping[str, tuple[str, str]],
 ) -> str:
-    p = cues.chance.p
-    if np.isnan(p):
+    adjusted = {row.cue: row.p_adjusted for row in cues.rows if np.isfinite(row.p_adjusted)}
+    standing_out = [key for key, p in adjusted.items() if p < _CHANCE]
+    if np.isnan(cues.chance.p):
         text = words["chance_unknown"]
+    elif standing_out:
+        names = listed([CUES[key].title for key in standing_out], words)
+        text = words["chance_yes"].format(cues=names, p=percent(cues.chance.p, at_least=0.01))
     else:
-        text = words["chance_yes" if p < _CHANCE else "chance_no"].format(p=_p(p))
+        text = words["chance_no"].format(p=percent(cues.chance.p, at_least=0.01))
     if cues.emotion == "neutral":
         return text + words["neutral"] + "."
+    strong = [row for row in cues.rows if row.expectation and row.expectation.status == "strong"]
+    if not strong:
+        return text + words["no_table"].format(target=explanation.target) + "."
     measured = cues.scored
     if not measured:
-        return text + words["no_table"].format(target=explanation.target) + "."
+        own = any(row.comparable for row in cues.rows)
+        key = "not_measured" if own else "needs_neutral"
+        return text + words[key].format(emotion=cues.emotion) + "."
     parts = []
     for key, agrees in (("expected", True), ("opposite", False), ("undecided", None)):
         found = [row for row in measured if row.agrees is agrees]
@@ -172,7 +203,3 @@ def _word(row: CueRow, named: Mapping[str, tuple[str, str]]) -> str:
 
 def _signed(value: float) -> str:
     return f"{value:+.1f}".replace("-", "−")
-
-
-def _p(value: float) -> str:
-    return f"{value:.3f}" if value < 0.095 else f"{value:.2f}"

@@ -7,14 +7,15 @@ References
 .. [2] B. Efron, R. Tibshirani, "An introduction to the bootstrap", 1993, chapters 8 and 13.
 .. [3] T. Hesterberg, "What teachers should know about the bootstrap", American Statistician 69,
    2015, section 4.4: percentile intervals are too narrow in small samples.
+.. [4] J. Crawford, D. Howell, "Comparing an individual's test score against norms derived from
+   small samples", The Clinical Neuropsychologist 12, 1998.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -23,10 +24,9 @@ import scipy.stats
 from cuelens.audio import Audio
 from cuelens.corpora import Corpus
 from cuelens.cues.definitions import CUES, WINDOW_CUES
-from cuelens.cues.measure import CueTracks, measure_cues
+from cuelens.cues.measure import CueTracks, measure_cues, windows_in_speech
 from cuelens.errors import CuelensWarning, InputError
 from cuelens.typing import FloatArray, IntArray
-from cuelens.units import TimeWindows
 
 BaselineKind = Literal["speaker's neutral", "corpus", "rest of the clip"]
 
@@ -34,7 +34,14 @@ N_BOOTSTRAP = 2000
 _MIN_WINDOWS = 4  # of a baseline: fewer give no standard deviation to speak of
 _MAX_CORPUS_CLIPS = 60  # of a baseline taken from a corpus
 _SAME_PEAK_DB = 0.3
+_SAME_PEAK_SHARE = 0.9
+_MIN_SAME_PEAK = 3
+_MIN_PAIRS = 8
+_WIDEST = 10.0  # standard deviations: a wider interval that holds 0 says nothing
+_UNCERTAIN = "too uncertain: the interval is wider than 10 SD"
 _LEVEL_CUES = ("intensity",)
+_LOUDNESS_CUES = ("intensity", "intensity_variability")
+_SKEWED = {"f0_range": 0.25, "jitter": 0.0, "shimmer": 0.0}  # what is added before the logarithm
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,7 +54,10 @@ class Baseline:
     description : str
         In plain words, to be shown.
     windows : ndarray, shape (n_windows, n_window_cues)
-        In the order of ``WINDOW_CUES``; NaN where a window has no value.
+        Of the windows in speech, :func:`log_scaled`, in the order of ``WINDOW_CUES``; NaN where a
+        window has no value.
+    likeness : ndarray, shape (n_window_cues,)
+        Correlation of neighbouring windows, 0 to 0.95.
     window_clip : ndarray, shape (n_windows,), int
         Which clip each window is from.
     clips : ndarray, shape (n_clips, 12)
@@ -59,6 +69,7 @@ class Baseline:
     kind: BaselineKind
     description: str
     windows: FloatArray
+    likeness: FloatArray
     window_clip: IntArray
     clips: FloatArray
     same_peaks: bool = False
@@ -68,7 +79,8 @@ class Baseline:
 class Effect:
     """A standardised difference with its 95 % interval; NaN with the reason where there is none.
 
-    ``size`` counts standard deviations of the baseline; ``baseline`` is the baseline's mean.
+    ``size`` counts standard deviations of the baseline; ``baseline`` is the baseline's mean (its
+    geometric mean for cues on a logarithmic scale).
     """
 
     size: float
@@ -114,14 +126,21 @@ def clips_baseline(
         measured.append(measure_cues(clip))
         if progress:
             progress(1)
-    peaks_db = [20 * np.log10(float(np.abs(clip.samples).max())) for clip in clips]
     return tracks_baseline(
         measured,
         window_s=window_s,
         kind=kind,
         description=description,
-        same_peaks=len(clips) >= 3 and float(np.ptp(peaks_db)) < _SAME_PEAK_DB,
+        same_peaks=evened_out([20 * np.log10(float(np.abs(c.samples).max())) for c in clips]),
     )
+
+
+def evened_out(peaks_db: Sequence[float]) -> bool:
+    """Whether recordings were scaled to one peak: nine in ten within 0.3 dB, of three or more."""
+    if len(peaks_db) < _MIN_SAME_PEAK:
+        return False
+    near = np.abs(np.array(peaks_db) - np.median(peaks_db)) <= _SAME_PEAK_DB / 2
+    return float(near.mean()) >= _SAME_PEAK_SHARE
 
 
 def tracks_baseline(
@@ -135,12 +154,19 @@ def tracks_baseline(
     """The same from clips that were measured already."""
     if not measured:
         raise InputError("the baseline has no clips; expected one or more")
-    values = [tracks.values(tiles(tracks.duration_s, window_s)) for tracks in measured]
+    values, neighbours = [], []
+    for tracks in measured:
+        edges = tiles(tracks.duration_s, window_s)
+        speech = windows_in_speech(tracks, edges[:, 0], window_s=window_s)
+        found = log_scaled(tracks.values(edges))
+        values.append(found[speech])
+        neighbours.append(np.stack([found[:-1], found[1:]])[:, speech[:-1] & speech[1:]])
     return Baseline(
         kind=kind,
         description=description or f"{len(measured)} clips",
         windows=np.concatenate(values),
         window_clip=np.repeat(np.arange(len(values)), [len(rows) for rows in values]),
+        likeness=_likeness(np.concatenate(neighbours, axis=1)),
         clips=np.array([[cue.value for cue in tracks.clip()] for tracks in measured]),
         same_peaks=same_peaks,
     )
@@ -151,7 +177,7 @@ def corpus_baseline(
     *,
     window_s: float,
     speaker: str | None = None,
-    without: str = "",
+    without: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Baseline:
     """The speaker's own neutral clips where the corpus has any, else the corpus.
@@ -161,8 +187,8 @@ def corpus_baseline(
     corpus : Corpus
     window_s : float, s
     speaker : str or None
-    without : str
-        SHA-256 of a clip that is not its own baseline.
+    without : int or None
+        Row of the clip in question, which is not its own baseline.
 
     Notes
     -----
@@ -171,17 +197,20 @@ def corpus_baseline(
     read are left out with a warning.
     """
     table = corpus.table
-    neutral = np.flatnonzero((table["emotion"] == "neutral").to_numpy())
+    others = np.arange(len(table)) != (-1 if without is None else without)
+    neutral = np.flatnonzero((table["emotion"] == "neutral").to_numpy() & others)
     own = np.flatnonzero((table["speaker"] == speaker).to_numpy()) if speaker else np.array([], int)
     rows: IntArray = np.intersect1d(neutral, own)
     kind: BaselineKind = "speaker's neutral"
     description = f"{{n}} neutral clips of speaker {speaker} in {corpus.name}"
     if len(rows) < 2:
         kind = "corpus"
-        rows = neutral if len(neutral) >= 2 else np.arange(len(corpus))
+        rows = neutral if len(neutral) >= 2 else np.flatnonzero(others)
         what = "neutral clips" if len(neutral) >= 2 else "clips of all emotions"
-        others = " of other speakers" if speaker else ""
-        description = f"{{n}} {what}{others} in {corpus.name}"
+        whose = " of other speakers" if speaker else ""
+        if speaker:
+            rows = np.setdiff1d(rows, own)
+        description = f"{{n}} {what}{whose} in {corpus.name}"
     if len(rows) > _MAX_CORPUS_CLIPS:
         rows = rows[np.linspace(0, len(rows) - 1, _MAX_CORPUS_CLIPS).astype(int)]
     clips = []
@@ -191,8 +220,7 @@ def corpus_baseline(
         except InputError as error:
             warnings.warn(f"left out of the baseline: {error}", CuelensWarning, stacklevel=2)
             continue
-        if clip.sha256 != without:
-            clips.append(clip)
+        clips.append(clip)
     return clips_baseline(
         clips,
         window_s=window_s,
@@ -205,37 +233,81 @@ def corpus_baseline(
 def rest_of_clip(
     tracks: CueTracks, intervals: Sequence[tuple[float, float]], *, window_s: float
 ) -> Baseline:
-    """The rest of the same clip: windows of the same length that do not touch the intervals."""
+    """The rest of the same clip: windows in speech that share less than half with the intervals."""
     edges = tiles(tracks.duration_s, window_s)
-    free = np.ones(len(edges), dtype=bool)
+    shared_s = np.zeros(len(edges))
     for start_s, end_s in intervals:
-        # Less than half a window may be shared, else little would be left to compare with.
         overlap = np.minimum(edges[:, 1], end_s) - np.maximum(edges[:, 0], start_s)
-        free &= overlap < window_s / 2
-    rest = edges[free]
-    values = tracks.values(rest) if len(rest) else np.empty((0, len(WINDOW_CUES)))
+        shared_s += np.maximum(overlap, 0.0)
+    speech = windows_in_speech(tracks, edges[:, 0], window_s=window_s)
+    found = log_scaled(tracks.values(edges))
+    rest = found[(shared_s < window_s / 2) & speech]
     return Baseline(
         kind="rest of the clip",
         description="the rest of the same clip",
-        windows=values,
-        window_clip=np.arange(len(values)),
+        windows=rest,
+        likeness=_likeness(np.stack([found[:-1], found[1:]])[:, speech[:-1] & speech[1:]]),
+        window_clip=np.arange(len(rest)),
         clips=np.empty((0, len(CUES))),
     )
 
 
 def tiles(duration_s: float, window_s: float) -> FloatArray:
-    """Neighbouring windows of equal length that cover a clip, shape (n_windows, 2), s."""
-    edges_s = TimeWindows(window_s=window_s).edges_s(duration_s)
-    return np.array(list(pairwise(edges_s)))
+    """Neighbouring windows of equal length from the start of a clip, shape (n_windows, 2), s."""
+    starts_s = np.arange(max(1, int(duration_s / window_s + 1e-9))) * window_s
+    return np.column_stack([starts_s, np.minimum(starts_s + window_s, duration_s)])
 
 
-def window_effects(values: FloatArray, baseline: Baseline, *, seed: int = 0) -> dict[str, Effect]:
+def log_scaled(values: FloatArray) -> FloatArray:
+    """Window cues with skewed ones on a logarithmic scale: pitch range, jitter and shimmer.
+
+    Octave errors and rough frames give these a long tail, which would make nearly every window look
+    lower than the mean.  Pitch range is taken as log(range + 0.25 semitones).
+
+    Parameters
+    ----------
+    values : ndarray, shape (..., n_window_cues)
+    """
+    scaled = np.array(values, dtype=np.float64)
+    for key, offset in _SKEWED.items():
+        column = WINDOW_CUES.index(key)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logs = np.log(scaled[..., column] + offset)
+        scaled[..., column] = np.where(np.isfinite(logs), logs, np.nan)
+    return scaled
+
+
+def speech_values(
+    tracks: CueTracks, intervals: Sequence[tuple[float, float]] | FloatArray, *, window_s: float
+) -> FloatArray:
+    """Window cues, without the loudness of windows that are not speech.
+
+    Silence is soft whatever the voice does; baselines hold windows in speech only.
+    """
+    edges = np.asarray(intervals, dtype=np.float64)
+    values = tracks.values(edges)
+    silent = ~windows_in_speech(tracks, edges[:, 0], window_s=window_s)
+    for key in _LOUDNESS_CUES:
+        values[silent, WINDOW_CUES.index(key)] = np.nan
+    return values
+
+
+def window_effects(
+    values: FloatArray,
+    starts_s: Sequence[float] | FloatArray,
+    baseline: Baseline,
+    *,
+    window_s: float,
+    seed: int = 0,
+) -> dict[str, Effect]:
     """How the mean of some windows differs from a baseline's windows, for every window cue.
 
     Parameters
     ----------
     values : ndarray, shape (n_windows, n_window_cues)
+    starts_s : array_like, shape (n_windows,), s
     baseline : Baseline
+    window_s : float, s
     seed : int
         Of the bootstrap.
 
@@ -243,31 +315,43 @@ def window_effects(values: FloatArray, baseline: Baseline, *, seed: int = 0) -> 
     -------
     dict of str to Effect
         (mean of the windows - mean of the baseline's windows) / standard deviation of the
-        baseline's windows.
+        baseline's windows, on the scale of :func:`log_scaled`.
 
     Notes
     -----
     Interval: 2000 bootstrap samples of the windows, and of the baseline's clips (of its windows
-    where it is a single clip), percentiles 2.5 and 97.5.  In small samples these are too narrow
-    [3]_; the deviations of a mean of n are therefore stretched by sqrt(n / (n - 1)) and by the
-    ratio of Student's t with n - 1 degrees of freedom to the normal distribution.
+    where it is the rest of the clip), percentiles 2.5 and 97.5.  In small samples these are too
+    narrow [3]_; the deviations of a mean of n are therefore stretched by sqrt(n / (n - 1)) and by
+    the ratio of Student's t with n - 1 degrees of freedom to the normal distribution.  Neighbouring
+    windows resemble each other, with a correlation r taken from the baseline: the deviations of the
+    windows' mean are further stretched by sqrt(1 + 2/n sum_{i<j} r^d), d the distance in windows.
     """
     rng = np.random.default_rng(seed)
+    scaled = log_scaled(values)
+    starts = np.asarray(starts_s, dtype=np.float64) / window_s
     effects = {}
     for column, key in enumerate(WINDOW_CUES):
         if key in _LEVEL_CUES and baseline.same_peaks:
             effects[key] = _no_effect("recordings with the same peak: level cannot be compared")
             continue
-        x = values[:, column]
+        known = np.isfinite(scaled[:, column])
+        at = starts[known]
+        distance = np.abs(at[:, None] - at[None])[np.triu_indices(len(at), 1)]
+        alike = (baseline.likeness[column] ** np.maximum(distance, 1.0)).sum()
         effects[key] = effect_of(
-            x[np.isfinite(x)], baseline.windows[:, column], baseline.window_clip, rng=rng
+            scaled[known, column],
+            baseline.windows[:, column],
+            baseline.window_clip,
+            rng=rng,
+            widen=float(np.sqrt(1 + 2 * alike / max(1, len(at)))),
         )
+        if key in _SKEWED and np.isfinite(effects[key].baseline):
+            geometric = float(np.exp(effects[key].baseline) - _SKEWED[key])
+            effects[key] = replace(effects[key], baseline=geometric)
     return effects
 
 
-def clip_effects(
-    values: Sequence[float], baseline: Baseline, *, seed: int = 0
-) -> dict[str, Effect]:
+def clip_effects(values: Sequence[float], baseline: Baseline) -> dict[str, Effect]:
     """How a whole clip differs from the baseline's clips, for every cue.
 
     Parameters
@@ -278,25 +362,28 @@ def clip_effects(
     Returns
     -------
     dict of str to Effect
-        In standard deviations between the baseline's clips.  The interval is that of the
-        baseline; the clip is taken as it is.
+        In standard deviations between the baseline's clips, with the interval for a single case
+        against n others: size +- t(n - 1) sqrt(1 + 1/n) [4]_.
     """
-    rng = np.random.default_rng(seed)
     effects = {}
     for column, (key, value) in enumerate(zip(CUES, values, strict=True)):
-        reference = baseline.clips[:, column]
-        reference = reference[np.isfinite(reference)]
+        y = baseline.clips[:, column]
+        y = y[np.isfinite(y)]
         if key in _LEVEL_CUES and baseline.same_peaks:
             effects[key] = _no_effect("recordings with the same peak: level cannot be compared")
         elif not np.isfinite(value):
             effects[key] = _no_effect("not measurable in this clip")
-        elif len(reference) < _MIN_WINDOWS:
+        elif len(y) < _MIN_WINDOWS:
             effects[key] = _no_effect(
-                f"{len(reference)} other clips with a value; expected {_MIN_WINDOWS} or more"
+                f"{len(y)} other clips with a value; expected {_MIN_WINDOWS} or more"
             )
+        elif _hardly_varies(y):
+            effects[key] = _no_effect("the baseline hardly varies")
         else:
-            effects[key] = effect_of(
-                np.array([value]), reference, np.arange(len(reference)), rng=rng, fixed=True
+            size = float((value - y.mean()) / y.std(ddof=1))
+            reach = float(scipy.stats.t.ppf(0.975, len(y) - 1) * np.sqrt(1 + 1 / len(y)))
+            effects[key] = Effect(
+                size=size, low=size - reach, high=size + reach, baseline=float(y.mean())
             )
     return effects
 
@@ -307,7 +394,7 @@ def effect_of(
     cluster: IntArray,
     *,
     rng: np.random.Generator,
-    fixed: bool = False,
+    widen: float = 1.0,
 ) -> Effect:
     """Standardised difference of a mean from a baseline, with its bootstrap interval.
 
@@ -318,8 +405,8 @@ def effect_of(
         NaN is left out.
     cluster : ndarray, shape (m,), int
         What is drawn together: the clip.
-    fixed : bool
-        The values are no sample: only the baseline is drawn.
+    widen : float
+        What deviations of the values' mean are further multiplied with.
     """
     known = np.isfinite(baseline)
     y, cluster = baseline[known], np.unique(cluster[known], return_inverse=True)[1]
@@ -327,21 +414,18 @@ def effect_of(
         return _no_effect("no salient window with a value")
     if len(y) < _MIN_WINDOWS:
         return _no_effect(f"{len(y)} windows to compare with; expected {_MIN_WINDOWS} or more")
-    spread = float(y.std(ddof=1))
-    same = np.unique(y, return_counts=True)[1].max() if len(y) else 0
-    if spread <= 1e-12 * max(1.0, float(np.abs(y).max())) or 2 * same > len(y):
+    if _hardly_varies(y):
         return _no_effect("the baseline hardly varies")
+    spread = float(y.std(ddof=1))
     size = float((values.mean() - y.mean()) / spread)
-    if len(values) < 2 and not fixed:
-        return Effect(
-            size=size,
-            low=float("nan"),
-            high=float("nan"),
-            baseline=float(y.mean()),
-            reason="one window with a value: no interval",
-        )
-    if cluster.max() == 0:
-        cluster = np.arange(len(y))
+    few = ""
+    if len(values) < 2:
+        few = "one window with a value: no interval"
+    elif cluster.max() == 0:
+        few = "one clip to compare with: no interval"
+    if few:
+        nan = float("nan")
+        return Effect(size=size, low=nan, high=nan, baseline=float(y.mean()), reason=few)
     n_clusters = int(cluster.max()) + 1
     count = np.bincount(cluster, minlength=n_clusters)
     total = np.bincount(cluster, weights=y, minlength=n_clusters)
@@ -352,17 +436,35 @@ def effect_of(
     spreads = np.sqrt(
         np.maximum(square[draws].sum(axis=1) / n - (means - y.mean()) ** 2, 0.0) * n / (n - 1)
     )
-    means = y.mean() + _stretch(n_clusters) * (means - y.mean())
+    means = y.mean() + stretch(n_clusters) * (means - y.mean())
     spreads = np.where(spreads > 1e-9 * spread, spreads, spread)
-    drawn = np.full(N_BOOTSTRAP, values.mean())
-    if not fixed:
-        picks = rng.integers(len(values), size=(N_BOOTSTRAP, len(values)))
-        drawn = drawn + _stretch(len(values)) * (values[picks].mean(axis=1) - values.mean())
+    picks = rng.integers(len(values), size=(N_BOOTSTRAP, len(values)))
+    deviation = values[picks].mean(axis=1) - values.mean()
+    drawn = values.mean() + widen * stretch(len(values)) * deviation
     low, high = np.percentile((drawn - means) / spreads, [2.5, 97.5])
+    if high - low > _WIDEST and low < 0 < high:
+        nan = float("nan")
+        return Effect(size=size, low=nan, high=nan, baseline=float(y.mean()), reason=_UNCERTAIN)
     return Effect(size=size, low=float(low), high=float(high), baseline=float(y.mean()))
 
 
-def _stretch(n: int) -> float:
+def _likeness(pairs: FloatArray) -> FloatArray:
+    """Correlation of neighbouring windows for every cue, from pairs (2, n_pairs, n_cues)."""
+    likeness = np.zeros(pairs.shape[2])
+    for column in range(pairs.shape[2]):
+        left, right = pairs[:, np.isfinite(pairs[:, :, column]).all(axis=0), column]
+        if len(left) >= _MIN_PAIRS and left.std() > 0 and right.std() > 0:
+            likeness[column] = np.clip(np.corrcoef(left, right)[0, 1], 0.0, 0.95)
+    return likeness
+
+
+def _hardly_varies(y: FloatArray) -> bool:
+    """Whether values are the same, or more than half of them are."""
+    same = np.unique(y, return_counts=True)[1].max()
+    return bool(y.std() <= 1e-12 * max(1.0, float(np.abs(y).max())) or 2 * same > len(y))
+
+
+def stretch(n: int) -> float:
     """What deviations of a bootstrapped mean of n are multiplied with."""
     return float(
         np.sqrt(n / (n - 1)) * scipy.stats.t.ppf(0.975, n - 1) / scipy.stats.norm.ppf(0.975)

@@ -1,7 +1,9 @@
 """Could it be chance: salient windows against random windows of the same clip.
 
-Random windows have the same number and length, do not overlap, and as many of them lie in speech
-as do the salient ones, so that a method that merely avoids silence gains nothing.
+Random windows have the same number and length and do not overlap; those that touch stay together as
+a block, because neighbouring moments of a voice resemble each other; and as many of them lie in
+speech as do the salient ones, so that avoiding silence alone gains nothing.  (Preferring loud or
+voiced speech does: that is a difference too.)
 
 References
 ----------
@@ -17,10 +19,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cuelens.cues.definitions import LOUDNESS_DESCRIPTOR, WINDOW_CUES
-from cuelens.cues.measure import PAUSE_LOUDNESS, CueTracks
+from cuelens.cues.definitions import WINDOW_CUES
+from cuelens.cues.measure import CueTracks, windows_in_speech
 from cuelens.errors import InputError
-from cuelens.typing import BoolArray, FloatArray
+from cuelens.typing import FloatArray
 
 N_DRAWS = 999
 _STEP_S = 0.01
@@ -90,11 +92,11 @@ def chance_test(
     centre = np.nanmean(everything, axis=0)
     spread = np.nanstd(everything, axis=0)
     spread[spread <= 0] = np.inf
-    distance = np.nan_to_num(np.abs(everything - centre) / spread)
-    distance = np.round(distance, 9)  # equal sets count as equal
-    largest = distance.max(axis=1)
+    distance = np.round(np.abs(everything - centre) / spread, 9)  # equal sets count as equal
+    largest = np.nanmax(distance, axis=1)
     for column, key in enumerate(np.array(WINDOW_CUES)[compared]):
-        by_cue[str(key)] = float(np.mean(distance[:, column] >= distance[0, column]))
+        known = distance[:, column][np.isfinite(distance[:, column])]
+        by_cue[str(key)] = float(np.mean(known >= distance[0, column]))
         adjusted[str(key)] = float(np.mean(largest >= distance[0, column]))
     return ChanceTest(
         p=float(np.mean(largest >= largest[0])), by_cue=by_cue, by_cue_adjusted=adjusted
@@ -115,7 +117,8 @@ def random_windows(
     ----------
     tracks : CueTracks
     starts_s : array_like, shape (n_windows,), s
-        The windows to imitate: as many random ones, and as many of them in speech.
+        The windows to imitate.  Those less than half a window apart stay together, as a block that
+        is moved as a whole; of every block, as many windows lie in speech.
     window_s : float, s
     n_draws : int
     seed : int
@@ -131,37 +134,38 @@ def random_windows(
     InputError
         No windows to imitate.
     """
-    starts_s = np.asarray(starts_s, dtype=np.float64)
+    starts_s = np.sort(np.asarray(starts_s, dtype=np.float64))
     if not starts_s.size:
         raise InputError("no windows to imitate; expected one or more")
-    places_s = np.arange(0.0, tracks.duration_s - window_s + 1e-9, _STEP_S)
-    if not places_s.size:
-        return np.empty((0, starts_s.size))
-    in_speech = windows_in_speech(tracks, places_s, window_s=window_s)
-    wanted = windows_in_speech(tracks, starts_s, window_s=window_s)
+    n_steps = int(tracks.duration_s / _STEP_S + 1e-6)
+    length = int(np.ceil(window_s / _STEP_S - 1e-6))
+    in_speech = windows_in_speech(
+        tracks, np.arange(max(1, n_steps - length + 1)) * _STEP_S, window_s=window_s
+    )
+    breaks = np.flatnonzero(np.diff(starts_s) >= 1.5 * window_s) + 1
+    blocks = sorted(np.split(starts_s, breaks), key=len, reverse=True)
     rng = np.random.default_rng(seed)
-    free = np.ones((n_draws, places_s.size), dtype=bool)
+    taken = np.zeros((n_draws, n_steps + 1), dtype=bool)
     fits = np.ones(n_draws, dtype=bool)
-    sets = np.empty((n_draws, starts_s.size))
-    # Random order: otherwise the first window would have more room than the last.
-    for column, speech in enumerate(wanted[np.argsort(~wanted, kind="stable")]):
-        score = np.where(free & (in_speech == speech), rng.random(free.shape), -1.0)
+    sets = []
+    for block in blocks:  # the longest first, while there is room
+        offsets = np.round((block - block[0]) / _STEP_S).astype(int)
+        block_length = int(offsets[-1]) + length
+        n_places = n_steps - block_length + 1
+        if n_places < 1:
+            return np.empty((0, starts_s.size))
+        wanted = int(windows_in_speech(tracks, block, window_s=window_s).sum())
+        places = np.arange(n_places)
+        alike = in_speech[places[:, None] + offsets].sum(axis=1) == wanted
+        sums = np.concatenate([np.zeros((n_draws, 1), int), np.cumsum(taken, axis=1)], axis=1)
+        free = sums[:, places + block_length] == sums[:, places]
+        score = np.where(free & alike, rng.random(free.shape), -1.0)
         place = score.argmax(axis=1)
         fits &= score[np.arange(n_draws), place] >= 0
-        sets[:, column] = places_s[place]
-        free &= np.abs(places_s - places_s[place][:, None]) >= window_s - 1e-9
-    return sets[fits]
-
-
-def windows_in_speech(tracks: CueTracks, starts_s: FloatArray, *, window_s: float) -> BoolArray:
-    """Whether at least half of each window is speech: voiced, or no quieter than a pause is."""
-    loudness = tracks.frames[LOUDNESS_DESCRIPTOR].to_numpy(dtype=np.float64)
-    loud = loudness > PAUSE_LOUDNESS * np.percentile(loudness, 95)
-    times_s = tracks.times_s(LOUDNESS_DESCRIPTOR)
-    sums = np.concatenate([[0], np.cumsum(loud)])
-    low = np.searchsorted(times_s, starts_s - 1e-9)
-    high = np.searchsorted(times_s, starts_s + window_s - 1e-9)
-    return sums[high] - sums[low] >= 0.5 * np.maximum(high - low, 1)
+        sets.append((place[:, None] + offsets) * _STEP_S)
+        step = np.arange(n_steps + 1)
+        taken |= (step >= place[:, None]) & (step < place[:, None] + block_length)
+    return np.concatenate(sets, axis=1)[fits]
 
 
 def _mean_over_windows(values: FloatArray) -> FloatArray:

@@ -1,9 +1,10 @@
 """Cues of a whole corpus: what a model listens to for each emotion, and whether it is expected.
 
 For every clip: the moments that count for the model's own answer, the cues there against the
-speaker's neutral clips, and the same for random moments of the clip.  Over the corpus: the mean
-difference of every cue for every answer, for right and for wrong answers; and how often cues on
-which the literature agrees go the expected way.
+speaker's neutral clips, the same for random moments of the clip, and for its loudest moments.  Over
+the corpus: the mean difference of every cue for every answer, for right and for wrong answers; and
+how often cues on which the literature agrees go the expected way.  Speakers, not clips, are what
+varies: tests are on means of speakers.
 
 References
 ----------
@@ -29,12 +30,16 @@ from cuelens.corpora import Corpus, canonical_emotion
 from cuelens.cues.baseline import (
     Baseline,
     corpus_baseline,
+    log_scaled,
     rest_of_clip,
+    speech_values,
+    stretch,
 )
 from cuelens.cues.chance import chance_test, random_windows
 from cuelens.cues.definitions import WINDOW_CUES
 from cuelens.cues.experts import expert_table
 from cuelens.cues.measure import CueTracks, measure_cues
+from cuelens.cues.report import OF_UTTERANCES
 from cuelens.errors import InputError
 from cuelens.explain.explanation import Explanation
 from cuelens.explain.salient_windows import N_WINDOWS, WINDOW_S, salient_windows
@@ -48,6 +53,8 @@ if TYPE_CHECKING:
 N_RANDOM = 50  # random sets of moments a clip
 N_BOOTSTRAP = 2000
 _MIN_CLIPS = 5  # of a cell of the profile
+_MIN_SPEAKERS_TEST = 4
+_MIN_SPEAKERS_SHARE = 3
 
 Explain = Callable[[Audio], Explanation]
 
@@ -62,12 +69,16 @@ class ClipCues:
         ``answer`` is the model's; emotions by their canonical names.
     p : float
         That the moments differ from random ones of the clip.
+    baseline : str
+        What the cues are compared with: see :class:`~cuelens.cues.Baseline`.
     effects : dict of str to float
         Standardised difference of each cue in the moments; NaN where there is none.
     random_effects : dict of str to float
         The mean of the same over random moments of the clip.
     random_up : dict of str to float
         Share of the random sets of moments in which the difference is above 0.
+    loudest_effects : dict of str to float
+        The same in the loudest moments of the clip, as many and as long.
     error : str
         Why there is nothing; "" otherwise.
     """
@@ -77,9 +88,11 @@ class ClipCues:
     truth: str
     answer: str
     p: float
+    baseline: str
     effects: dict[str, float]
     random_effects: dict[str, float]
     random_up: dict[str, float]
+    loudest_effects: dict[str, float]
     error: str = ""
 
     @property
@@ -90,13 +103,14 @@ class ClipCues:
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """A share with its 95 % bootstrap interval over speakers, or over clips if they are few."""
+    """A share with its 95 % bootstrap interval over speakers; NaN with fewer than three."""
 
     value: float
     low: float
     high: float
     n_cells: int
     n_clips: int
+    n_speakers: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -123,9 +137,10 @@ class CorpusCues:
         -------
         DataFrame
             Columns emotion, cue, group ("all", "right", "wrong", "right minus wrong"), n_clips,
-            effect (mean of standardised differences), low, high (95 % t interval over clips), p,
-            q (p with false discovery control over all rows), random (mean over random moments),
-            expected, status.
+            effect (mean of standardised differences), n_speakers, low, high, p (t interval and test
+            of speakers' means; of differences within speakers for the last group; NaN with fewer
+            than four speakers), q (p with false discovery control within the group), random (mean
+            over random moments), expected, status.
         """
         import pandas as pd
 
@@ -148,17 +163,16 @@ class CorpusCues:
                 }
                 values = {}
                 for group, clips in groups.items():
-                    x = np.array([clip.effects[cue] for clip in clips])
-                    r = np.array([clip.random_effects[cue] for clip in clips])
-                    values[group] = x[np.isfinite(x)]
-                    r = r[np.isfinite(r)]
-                    if len(values[group]) >= _MIN_CLIPS:
-                        random = float(r.mean()) if len(r) else float("nan")
+                    have = [clip for clip in clips if np.isfinite(clip.effects[cue])]
+                    values[group] = have
+                    if len(have) >= _MIN_CLIPS:
+                        r = np.array([clip.random_effects[cue] for clip in have])
+                        random = float(r[np.isfinite(r)].mean()) if np.isfinite(r).any() else np.nan
                         rows.append(
-                            {**known, "group": group, **_mean_test(values[group]), "random": random}
+                            {**known, "group": group, **_mean_test(have, cue), "random": random}
                         )
                 if min(len(values["right"]), len(values["wrong"])) >= _MIN_CLIPS:
-                    test = _difference_test(values["right"], values["wrong"])
+                    test = _difference_test(values["right"], values["wrong"], cue)
                     rows.append(
                         {
                             **known,
@@ -170,7 +184,7 @@ class CorpusCues:
         frame = pd.DataFrame(rows)
         if not frame.empty:
             frame["q"] = np.nan
-            for _, part in frame.groupby("group"):
+            for _, part in frame[frame["p"].notna()].groupby("group"):
                 frame.loc[part.index, "q"] = scipy.stats.false_discovery_control(part["p"])
         return frame
 
@@ -180,21 +194,28 @@ class CorpusCues:
         Returns
         -------
         dict
-            For "right", "wrong" and "all" answers: ``salient`` moments, ``random`` moments of the
-            same clips, and ``difference`` (salient minus random, paired).  Counted are the signs of
-            the differences from the baseline; an even chance gives one half.
+            For "right", "wrong" and "all" answers, and for every answered emotion: ``salient``
+            moments, ``random`` moments of the same clips, the ``loudest`` moments, and
+            ``difference`` (salient minus random, paired).  Counted are the signs of the differences
+            from the speaker's own neutral speech, of the cues that are scored.  The share expected
+            by chance is not one half: random moments show what it is.
         """
         groups = {
             "all": [c for c in self.clips if not c.error],
             "right": [c for c in self.clips if not c.error and c.correct],
             "wrong": [c for c in self.clips if not c.error and not c.correct],
         }
-        return {name: _agreement(clips) for name, clips in groups.items()}
+        for emotion in sorted({clip.answer for clip in groups["all"]}):
+            groups[emotion] = [clip for clip in groups["all"] if clip.answer == emotion]
+        shares = {name: _agreement(clips) for name, clips in groups.items()}
+        core = ("all", "right", "wrong")
+        return {n: found for n, found in shares.items() if n in core or found["salient"].n_cells}
 
     def to_dict(self) -> dict[str, Any]:
         """Summary as JSON types."""
         failed = [clip for clip in self.clips if clip.error]
         good = [clip for clip in self.clips if not clip.error]
+        known_p = [clip.p for clip in good if np.isfinite(clip.p)]
         return {
             "corpus": self.corpus,
             "model": self.model,
@@ -202,10 +223,12 @@ class CorpusCues:
             "n_failed": len(failed),
             "n_right": sum(clip.correct for clip in good),
             "share_of_clips_with_p_below_0.05": (
-                float(np.mean([clip.p < 0.05 for clip in good if np.isfinite(clip.p)]))
-                if good
-                else None
+                float(np.mean([p < 0.05 for p in known_p])) if known_p else None
             ),
+            "baselines": {
+                kind: sum(clip.baseline == kind for clip in good)
+                for kind in sorted({clip.baseline for clip in good})
+            },
             "agreement": {
                 group: {name: _finite(asdict(share)) for name, share in shares.items()}
                 for group, shares in self.agreement().items()
@@ -225,6 +248,7 @@ class CorpusCues:
                 "answer": clip.answer,
                 "correct": clip.correct,
                 "p": clip.p,
+                "baseline": clip.baseline,
                 "error": clip.error,
                 **clip.effects,
                 **{f"random_{cue}": value for cue, value in clip.random_effects.items()},
@@ -278,6 +302,7 @@ def analyse_corpus(
         "seed": seed,
         "corpus": corpus.name,
         "model": model_name(model),
+        "versions": dict(versions()),
         **(settings or {}),
     }
     finished = _read_finished(resume, record)
@@ -287,7 +312,7 @@ def analyse_corpus(
         entry = corpus.table.iloc[row]
         key = f"{entry['file']}@{entry['start']}"
         if key not in finished:
-            speaker = "" if entry["speaker"] is None else str(entry["speaker"])
+            speaker = corpus.speaker_of(row) or ""
             finished[key] = _one_clip(
                 corpus, row, speaker, explain, baselines, window_s, n_windows, seed
             )
@@ -300,7 +325,7 @@ def analyse_corpus(
         corpus=corpus.name,
         model=model_name(model),
         clips=tuple(clips),
-        settings={**record, "versions": dict(versions())},
+        settings=record,
     )
 
 
@@ -328,12 +353,17 @@ def _one_clip(
         if not windows:
             raise InputError("no moment supports the answer")
         intervals = np.array([(window.start_s, window.end_s) for window in windows])
-        baseline = _baseline(corpus, row, speaker, audio, baselines, window_s)
+        baseline = _baseline(corpus, row, speaker, baselines, window_s)
         if baseline is None:
             baseline = rest_of_clip(
                 tracks, [(a, b) for a, b in intervals.tolist()], window_s=own_window_s
             )
-        effects = point_effects(tracks.values(intervals)[None], baseline)[0]
+        values = speech_values(tracks, intervals, window_s=own_window_s)
+        effects = point_effects(values[None], baseline)[0]
+        loud = loudest_windows(tracks, n=len(windows), window_s=own_window_s)
+        loudest = point_effects(speech_values(tracks, loud, window_s=own_window_s)[None], baseline)[
+            0
+        ]
         sets = random_windows(
             tracks, intervals[:, 0], window_s=own_window_s, n_draws=N_RANDOM, seed=seed + row
         )
@@ -344,9 +374,11 @@ def _one_clip(
             **known,
             answer=answer,
             p=float("nan"),
+            baseline="",
             effects=nothing,
             random_effects=nothing,
             random_up=nothing,
+            loudest_effects=nothing,
             error=str(error),
         )
     known_random = np.isfinite(random)
@@ -358,10 +390,26 @@ def _one_clip(
         **known,
         answer=answer,
         p=p,
+        baseline=baseline.kind,
         effects=dict(zip(WINDOW_CUES, effects.tolist(), strict=True)),
         random_effects=dict(zip(WINDOW_CUES, mean.tolist(), strict=True)),
         random_up=dict(zip(WINDOW_CUES, up.tolist(), strict=True)),
+        loudest_effects=dict(zip(WINDOW_CUES, loudest.tolist(), strict=True)),
     )
+
+
+def loudest_windows(tracks: CueTracks, *, n: int, window_s: float) -> FloatArray:
+    """The loudest windows of a clip without overlap, shape (up to n, 2), s."""
+    starts_s = np.arange(0.0, tracks.duration_s - window_s + 1e-9, 0.01)
+    edges = np.column_stack([starts_s, np.minimum(starts_s + window_s, tracks.duration_s)])
+    loudness = np.nan_to_num(tracks.values(edges)[:, WINDOW_CUES.index("intensity")], nan=-1.0)
+    free = np.ones(len(edges), dtype=bool)
+    chosen: list[FloatArray] = []
+    while len(chosen) < n and free.any():
+        best = int(np.where(free, loudness, -np.inf).argmax())
+        chosen.append(edges[best])
+        free &= np.abs(starts_s - starts_s[best]) >= window_s - 1e-9
+    return np.array(chosen)
 
 
 def point_effects(values: FloatArray, baseline: Baseline) -> FloatArray:
@@ -376,6 +424,7 @@ def point_effects(values: FloatArray, baseline: Baseline) -> FloatArray:
     -------
     ndarray, shape (n_sets, n_window_cues)
     """
+    values = log_scaled(values)
     known = np.isfinite(values)
     n = known.sum(axis=1)
     mean = np.where(known, values, 0.0).sum(axis=1) / np.where(n, n, np.nan)
@@ -395,15 +444,14 @@ def _random_effects(
         return np.full((1, len(WINDOW_CUES)), np.nan)
     starts = sets.ravel()
     ends = np.minimum(starts + window_s, tracks.duration_s)
-    values = tracks.values(np.column_stack([starts, ends])).reshape(*sets.shape, len(WINDOW_CUES))
-    return point_effects(values, baseline)
+    values = speech_values(tracks, np.column_stack([starts, ends]), window_s=window_s)
+    return point_effects(values.reshape(*sets.shape, len(WINDOW_CUES)), baseline)
 
 
 def _baseline(
     corpus: Corpus,
     row: int,
     speaker: str,
-    audio: Audio,
     baselines: dict[str, Baseline | None],
     window_s: float,
 ) -> Baseline | None:
@@ -416,7 +464,7 @@ def _baseline(
                 corpus,
                 window_s=window_s,
                 speaker=speaker or None,
-                without=audio.sha256 if neutral else "",
+                without=row if neutral else None,
             )
         except InputError:
             baselines[key] = None
@@ -424,70 +472,95 @@ def _baseline(
 
 
 def _agreement(clips: Sequence[ClipCues]) -> dict[str, Share]:
-    cells: list[tuple[int, str, float, float]] = []
+    cells: list[tuple[int, str, float, float, float]] = []
     for number, clip in enumerate(clips):
+        if clip.baseline != "speaker's neutral":
+            continue
         for cue in WINDOW_CUES:
             expectation = expert_table().get((clip.answer, cue))
-            effect, up = clip.effects[cue], clip.random_up[cue]
-            if expectation is None or expectation.status != "strong":
+            effect, up, loud = clip.effects[cue], clip.random_up[cue], clip.loudest_effects[cue]
+            if expectation is None or expectation.status != "strong" or cue in OF_UTTERANCES:
                 continue
-            if np.isfinite(effect) and np.isfinite(up):
-                expected_up = up if expectation.sign > 0 else 1.0 - up
+            if np.isfinite(effect) and np.isfinite(up) and np.isfinite(loud):
+                sign = expectation.sign
+                expected_up = up if sign > 0 else 1.0 - up
                 cells.append(
-                    (number, clip.speaker, float(effect * expectation.sign > 0), expected_up)
+                    (
+                        number,
+                        clip.speaker,
+                        float(effect * sign > 0),
+                        expected_up,
+                        float(loud * sign > 0),
+                    )
                 )
-    salient = np.array([cell[2] for cell in cells])
-    random = np.array([cell[3] for cell in cells])
-    speakers = np.array([cell[1] for cell in cells])
-    numbers = np.array([cell[0] for cell in cells])
-    cluster = speakers if len(np.unique(speakers)) >= 8 else numbers
+    salient, random, loudest = (np.array([cell[k] for cell in cells]) for k in (2, 3, 4))
+    speakers = [cell[1] for cell in cells]
+    numbers = [cell[0] for cell in cells]
     return {
-        "salient": _share(salient, cluster, numbers),
-        "random": _share(random, cluster, numbers),
-        "difference": _share(salient - random, cluster, numbers),
+        "salient": _share(salient, speakers, numbers),
+        "random": _share(random, speakers, numbers),
+        "loudest": _share(loudest, speakers, numbers),
+        "difference": _share(salient - random, speakers, numbers),
     }
 
 
-def _share(values: FloatArray, cluster: Any, clips: Any) -> Share:
-    if not len(values):
-        nan = float("nan")
-        return Share(value=nan, low=nan, high=nan, n_cells=0, n_clips=0)
-    names, index = np.unique(cluster, return_inverse=True)
-    total, count = np.bincount(index, weights=values), np.bincount(index)
-    draws = np.random.default_rng(0).integers(len(names), size=(N_BOOTSTRAP, len(names)))
-    means = total[draws].sum(axis=1) / count[draws].sum(axis=1)
-    low, high = np.percentile(means, [2.5, 97.5])
+def _share(values: FloatArray, speakers: Sequence[str], clips: Sequence[int]) -> Share:
+    names, index = np.unique(speakers, return_inverse=True)
+    nan = float("nan")
+    value = float(values.mean()) if len(values) else nan
+    low = high = nan
+    if len(names) >= _MIN_SPEAKERS_SHARE:
+        total, count = np.bincount(index, weights=values), np.bincount(index)
+        draws = np.random.default_rng(0).integers(len(names), size=(N_BOOTSTRAP, len(names)))
+        means = total[draws].sum(axis=1) / count[draws].sum(axis=1)
+        means = value + stretch(len(names)) * (means - value)
+        low, high = (float(v) for v in np.percentile(means, [2.5, 97.5]))
     return Share(
-        value=float(values.mean()),
-        low=float(low),
-        high=float(high),
+        value=value,
+        low=low,
+        high=high,
         n_cells=len(values),
-        n_clips=len(np.unique(clips)),
+        n_clips=len(set(clips)),
+        n_speakers=len(names),
     )
 
 
-def _mean_test(x: FloatArray) -> dict[str, float]:
-    error = x.std(ddof=1) / np.sqrt(len(x))
-    reach = scipy.stats.t.ppf(0.975, len(x) - 1) * error
-    p = float(scipy.stats.ttest_1samp(x, 0.0).pvalue) if error > 0 else 1.0
+def _by_speaker(clips: Sequence[ClipCues], cue: str) -> dict[str, float]:
+    values: dict[str, list[float]] = {}
+    for clip in clips:
+        values.setdefault(clip.speaker, []).append(clip.effects[cue])
+    return {speaker: float(np.mean(found)) for speaker, found in values.items()}
+
+
+def _mean_test(clips: Sequence[ClipCues], cue: str) -> dict[str, float]:
+    effect = float(np.mean([clip.effects[cue] for clip in clips]))
     return {
-        "n_clips": len(x),
-        "effect": float(x.mean()),
-        "low": float(x.mean() - reach),
-        "high": float(x.mean() + reach),
-        "p": p,
+        "n_clips": len(clips),
+        "effect": effect,
+        **_t_test(np.array(list(_by_speaker(clips, cue).values())), effect),
     }
 
 
-def _difference_test(right: FloatArray, wrong: FloatArray) -> dict[str, float]:
-    test = scipy.stats.ttest_ind(right, wrong, equal_var=False)
-    interval = test.confidence_interval(0.95)
+def _difference_test(
+    right: Sequence[ClipCues], wrong: Sequence[ClipCues], cue: str
+) -> dict[str, float]:
+    one, other = _by_speaker(right, cue), _by_speaker(wrong, cue)
+    both = np.array([one[speaker] - other[speaker] for speaker in one if speaker in other])
+    effect = float(both.mean()) if len(both) else float("nan")
+    return {"n_clips": len(right) + len(wrong), "effect": effect, **_t_test(both, effect)}
+
+
+def _t_test(x: FloatArray, centre: float) -> dict[str, float]:
+    """Interval around the effect and test of speakers' values, both by Student's t."""
+    if len(x) < _MIN_SPEAKERS_TEST or not x.std() > 0:
+        nan = float("nan")
+        return {"n_speakers": len(x), "low": nan, "high": nan, "p": nan}
+    reach = float(scipy.stats.t.ppf(0.975, len(x) - 1) * scipy.stats.sem(x))
     return {
-        "n_clips": len(right) + len(wrong),
-        "effect": float(right.mean() - wrong.mean()),
-        "low": float(interval.low),
-        "high": float(interval.high),
-        "p": float(test.pvalue) if np.isfinite(test.pvalue) else 1.0,
+        "n_speakers": len(x),
+        "low": centre - reach,
+        "high": centre + reach,
+        "p": float(scipy.stats.ttest_1samp(x, 0.0).pvalue),
     }
 
 
@@ -516,7 +589,7 @@ def _read_finished(file: Path | None, record: dict[str, Any]) -> dict[str, ClipC
                     data = json.loads(line)
                 except ValueError:  # the line that was being written when the run was killed
                     continue
-                for name in ("effects", "random_effects", "random_up"):
+                for name in ("effects", "random_effects", "random_up", "loudest_effects"):
                     data["clip"][name] = {k: _nan(v) for k, v in data["clip"][name].items()}
                 data["clip"]["p"] = _nan(data["clip"]["p"])
                 found[data["key"]] = ClipCues(**data["clip"])

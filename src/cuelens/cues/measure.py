@@ -356,6 +356,17 @@ def measure_cues(audio: Audio) -> CueTracks:
     )
 
 
+def windows_in_speech(tracks: CueTracks, starts_s: FloatArray, *, window_s: float) -> BoolArray:
+    """Whether at least half of each window is speech: voiced, or no quieter than a pause is."""
+    loudness = tracks.frames[LOUDNESS_DESCRIPTOR].to_numpy(dtype=np.float64)
+    loud = loudness > PAUSE_LOUDNESS * np.percentile(loudness, 95)
+    times_s = tracks.times_s(LOUDNESS_DESCRIPTOR)
+    sums = np.concatenate([[0], np.cumsum(loud)])
+    low = np.searchsorted(times_s, starts_s - 1e-9)
+    high = np.searchsorted(times_s, starts_s + window_s - 1e-9)
+    return sums[high] - sums[low] >= 0.5 * np.maximum(high - low, 1)
+
+
 @dataclass(frozen=True, eq=False)
 class _Samples:
     """Frames that count, in order of time; statistics over slices [low, high) of them."""

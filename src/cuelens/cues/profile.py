@@ -14,7 +14,9 @@ from types import MappingProxyType
 import numpy as np
 import scipy.stats
 
+from cuelens.audio import Audio
 from cuelens.corpora import Corpus
+from cuelens.cues.baseline import evened_out
 from cuelens.cues.definitions import CUES
 from cuelens.cues.measure import measure_cues
 from cuelens.errors import InputError
@@ -134,19 +136,28 @@ def profile_of(corpus: Corpus, *, progress: Callable[[int], None] | None = None)
     corpus : Corpus
     progress : callable, optional
         Called with the number of further clips that were measured.
+
+    Notes
+    -----
+    Loudness is left out where all recordings have the same peak.
     """
 
-    def values(index: int) -> list[float]:
-        return [cue.value for cue in measure_cues(corpus.audio(index, sample_rate=16_000)).clip()]
+    def values(index: int) -> tuple[Audio, list[float]]:
+        audio = corpus.audio(index, sample_rate=16_000)
+        return audio, [cue.value for cue in measure_cues(audio).clip()]
 
-    rows = []
+    rows, peaks_db = [], []
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # openSMILE runs outside Python's lock
-        for row in pool.map(values, range(len(corpus))):
+        for audio, row in pool.map(values, range(len(corpus))):
             rows.append(row)
+            peaks_db.append(20 * np.log10(float(np.abs(audio.samples).max())))
             if progress:
                 progress(1)
+    table = np.array(rows)
+    if evened_out(peaks_db):
+        table[:, list(CUES).index("intensity")] = np.nan
     return corpus_profile(
-        np.array(rows),
+        table,
         emotions=corpus.table["emotion"].tolist(),
         speakers=corpus.table["speaker"].astype(str).tolist(),
         corpus=corpus.name,

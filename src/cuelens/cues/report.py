@@ -17,7 +17,14 @@ import numpy as np
 
 from cuelens.audio import Audio
 from cuelens.corpora import canonical_emotion
-from cuelens.cues.baseline import Baseline, Effect, clip_effects, rest_of_clip, window_effects
+from cuelens.cues.baseline import (
+    Baseline,
+    Effect,
+    clip_effects,
+    rest_of_clip,
+    speech_values,
+    window_effects,
+)
 from cuelens.cues.chance import ChanceTest, chance_test
 from cuelens.cues.definitions import CUES, WINDOW_CUES
 from cuelens.cues.experts import Expectation, expert_table
@@ -34,6 +41,10 @@ from cuelens.explain.salient_windows import (
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+# The literature speaks of the range and contour of utterances, not of 150 ms.
+OF_UTTERANCES = ("f0_range", "f0_contour")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +66,9 @@ class CueRow:
         Salient windows with a value.
     effect : Effect
         Against the baseline.
+    comparable : bool
+        Whether the literature speaks of the same thing: the baseline is the speaker's own neutral
+        speech, and the cue is not one of whole utterances that was measured in moments.
     p, p_adjusted : float
         Against random windows of the clip: for this cue alone, and for all cues together; NaN
         where there is no test.
@@ -75,6 +89,7 @@ class CueRow:
     clip_value: float
     n_windows: int
     effect: Effect
+    comparable: bool
     p: float
     p_adjusted: float
     expectation: Expectation | None
@@ -86,11 +101,17 @@ class CueRow:
     def agrees(self) -> bool | None:
         """Whether a cue that is scored goes the expected way; None where the interval holds 0.
 
-        Scored are cells with status ``strong``; for others, always None.
+        None also where the cue is not scored.
         """
-        if self.expectation is None or self.expectation.status != "strong" or not self.effect.sign:
+        if not self.scored or not self.effect.sign or self.expectation is None:
             return None
         return self.effect.sign == self.expectation.sign
+
+    @property
+    def scored(self) -> bool:
+        """Whether the literature agrees about the cue and speaks of what was measured."""
+        strong = self.expectation is not None and self.expectation.status == "strong"
+        return strong and self.comparable and bool(np.isfinite(self.effect.low))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -103,6 +124,9 @@ class CueReport:
         The target as a canonical emotion; "" where it is none.
     windows : tuple of SalientWindow
         Most relevant first.
+    n_certain : int or None
+        How many of the windows stand on units whose weights have an interval above 0; None where
+        the explanation has no intervals.
     rows : tuple of CueRow
         In the order of ``CUES``.
     baseline : str
@@ -119,6 +143,7 @@ class CueReport:
 
     emotion: str
     windows: tuple[SalientWindow, ...]
+    n_certain: int | None
     rows: tuple[CueRow, ...]
     baseline: str
     baseline_kind: str
@@ -129,14 +154,8 @@ class CueReport:
 
     @property
     def scored(self) -> list[CueRow]:
-        """Cues on which the literature agrees about the target and that were measured."""
-        return [
-            row
-            for row in self.rows
-            if row.expectation
-            and row.expectation.status == "strong"
-            and np.isfinite(row.effect.low)
-        ]
+        """Cues that are scored: see :attr:`CueRow.scored`."""
+        return [row for row in self.rows if row.scored]
 
     @property
     def agreement(self) -> dict[str, int]:
@@ -159,6 +178,7 @@ class CueReport:
                 "emotion": self.emotion,
                 "baseline": self.baseline,
                 "baseline_kind": self.baseline_kind,
+                "n_windows_certain": self.n_certain,
                 "p_windows_differ": _number(self.chance.p),
                 "voiced_share": _number(self.voiced_share),
                 "agreement": self.agreement,
@@ -224,11 +244,12 @@ def cue_report(
     intervals = [(window.start_s, window.end_s) for window in windows]
     if baseline is None:
         baseline = rest_of_clip(tracks, intervals, window_s=window_s)
-    values = tracks.values(intervals)
+    values = speech_values(tracks, intervals, window_s=window_s)
     pooled = {cue.cue: cue for cue in tracks.windows(intervals)}
     whole = {cue.cue: cue for cue in tracks.clip()}
-    in_windows = window_effects(values, baseline, seed=seed)
-    of_clip = clip_effects([whole[key].value for key in CUES], baseline, seed=seed)
+    starts_s = [start_s for start_s, _ in intervals]
+    in_windows = window_effects(values, starts_s, baseline, window_s=window_s, seed=seed)
+    of_clip = clip_effects([whole[key].value for key in CUES], baseline)
     chance = chance_test(tracks, intervals, seed=seed)
     try:
         emotion = canonical_emotion(explanation.target)
@@ -251,6 +272,7 @@ def cue_report(
                 clip_value=whole[key].value,
                 n_windows=int(known.sum()),
                 effect=effect,
+                comparable=baseline.kind == "speaker's neutral" and key not in OF_UTTERANCES,
                 p=chance.by_cue.get(key, float("nan")),
                 p_adjusted=chance.by_cue_adjusted.get(key, float("nan")),
                 expectation=expert_table().get((emotion, key)),
@@ -262,6 +284,7 @@ def cue_report(
     return CueReport(
         emotion=emotion,
         windows=tuple(windows),
+        n_certain=_certain(explanation, windows),
         rows=tuple(rows),
         baseline=baseline.description,
         baseline_kind=baseline.kind,
@@ -269,6 +292,22 @@ def cue_report(
         voiced_share=pooled["f0_level"].voiced_share,
         corpus=profile.corpus if profile else "",
         tracks=tracks,
+    )
+
+
+def _certain(explanation: Explanation, windows: Sequence[SalientWindow]) -> int | None:
+    """Windows of which at least half lies on units whose interval is above 0."""
+    if explanation.ci_low is None or explanation.map is not None:
+        return None
+    low = explanation.ci_low[explanation.target_index]
+    return sum(
+        sum(
+            max(0.0, min(window.end_s, unit.end_s) - max(window.start_s, unit.start_s))
+            for unit, above in zip(explanation.units, low > 0, strict=True)
+            if above
+        )
+        >= (window.end_s - window.start_s) / 2
+        for window in windows
     )
 
 
@@ -290,6 +329,7 @@ def _row_dict(row: CueRow, baseline: str) -> dict[str, Any]:
         "p_random_windows_adjusted": _number(row.p_adjusted),
         "expected": expectation.direction if expectation else None,
         "status": expectation.status if expectation else None,
+        "scored": row.scored,
         "agrees": row.agrees,
         "sources": list(expectation.sources) if expectation else [],
         "corpus_difference": corpus.difference if corpus else None,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 ENGLISH: Mapping[str, str] = {
     "answer": "The model {model} answers {top} (p = {p_top})",
+    "close": ", with {second} close behind (p = {p})",
     "other_target": "; asked about {target}, it gives p = {p_target}",
     "support": "; {units} {verb} most of the support for {target} ({weights})",
     "spread": "; support for {target} is spread over many {kind}, {units} first ({weights})",
@@ -64,11 +65,11 @@ ENGLISH: Mapping[str, str] = {
         "silence, to within {incomplete}."
     ),
     "lrp": (
-        "Relevance here is the output for {target} handed back through the network's layers; "
-        "{kept} of it arrived."
+        "Relevance here is the output for {target} handed back through the network's layers, and "
+        "adds up to {kept} of it."
     ),
     "crp": (
-        "Relevance here is what passes through {n} channels of layer {layer}, which carry "
+        "Relevance here is only what passes through {n} channels of the network's layer {layer}, "
         "{share} of all relevance there."
     ),
     "and": " and ",
@@ -78,6 +79,7 @@ _LOW_FIDELITY = 0.5
 _NO_FIDELITY = 0.05
 _SHARE = 0.6  # bands are named until they hold this share of the support
 _MAX_NAMED = 3
+_CLOSE = 0.6  # a second answer with this share of the first one's probability is mentioned
 _NEGLIGIBLE = 0.02  # weights up to two hundredths of probability are not named
 _FAINT = 0.1  # nor those below a tenth of the largest
 
@@ -108,6 +110,11 @@ def answer_sentence(explanation: Explanation, words: Mapping[str, str] = ENGLISH
         top=explanation.labels[top],
         p_top=probability(explanation.prediction[top]),
     )
+    order = np.argsort(-explanation.prediction, kind="stable")
+    if len(order) > 1 and explanation.prediction[order[1]] > _CLOSE * explanation.prediction[top]:
+        first += words["close"].format(
+            second=explanation.labels[order[1]], p=probability(explanation.prediction[order[1]])
+        )
     if explanation.target_index != top:
         first += words["other_target"].format(
             target=explanation.target,
@@ -223,7 +230,7 @@ def _phrase(
         names = [f"{units[run[0]].low_hz:.0f}–{units[run[-1]].high_hz:.0f} Hz" for run in found]
     return {
         "units": listed(names, words),
-        "weights": ", ".join(f"{weights[run].sum():+.2f}" for run in found),
+        "weights": ", ".join(f"{weights[run].sum():+.2f}".replace("-", "−") for run in found),
         "verb": one if len(found) == 1 else many,
     }
 

@@ -45,6 +45,7 @@ def write_clip_report(
     removal: RemovalCurve,
     audio: Audio,
     moments: Explanation | None = None,
+    moments_removal: RemovalCurve | None = None,
     cues: CueReport | None = None,
 ) -> Path:
     """Write ``explanation.json``, ``report.html``, figures (PNG) and sounds (FLAC) into a folder.
@@ -60,6 +61,8 @@ def write_clip_report(
         The clip; resampled to the rate it was explained at.
     moments : Explanation or None
         Where the windows are from, if not from ``explanation``.
+    moments_removal : RemovalCurve or None
+        Of ``moments``.
     cues : CueReport or None
 
     Returns
@@ -70,7 +73,15 @@ def write_clip_report(
     folder = make_folder(folder)
     audio = audio.resample(explanation.clip.sample_rate_hz)
     (folder / "explanation.json").write_text(
-        dump_json(clip_content(explanation, removal=removal, moments=moments, cues=cues)),
+        dump_json(
+            clip_content(
+                explanation,
+                removal=removal,
+                moments=moments,
+                moments_removal=moments_removal,
+                cues=cues,
+            )
+        ),
         encoding="utf-8",
     )
     figures = {
@@ -97,7 +108,12 @@ def write_clip_report(
     report = folder / "report.html"
     report.write_text(
         report_html(
-            explanation=explanation, removal=removal, audio=audio, moments=moments, cues=cues
+            explanation=explanation,
+            removal=removal,
+            audio=audio,
+            moments=moments,
+            moments_removal=moments_removal,
+            cues=cues,
         ),
         encoding="utf-8",
     )
@@ -109,6 +125,7 @@ def clip_content(
     *,
     removal: RemovalCurve | None = None,
     moments: Explanation | None = None,
+    moments_removal: RemovalCurve | None = None,
     cues: CueReport | None = None,
 ) -> dict[str, Any]:
     """Everything that is known of a clip as JSON types: see the JSON page of the documentation."""
@@ -117,6 +134,8 @@ def clip_content(
         content["removal"] = removal.to_dict()
     if moments is not None:
         content["moments"] = moments.to_dict()
+        if moments_removal is not None:
+            content["moments"]["removal"] = moments_removal.to_dict()
     if cues is not None:
         content |= cues.to_dict()
     return content
@@ -140,6 +159,7 @@ def report_html(
     removal: RemovalCurve,
     audio: Audio,
     moments: Explanation | None = None,
+    moments_removal: RemovalCurve | None = None,
     cues: CueReport | None = None,
 ) -> str:
     """The report as HTML text; labels, names and paths are escaped."""
@@ -173,9 +193,10 @@ def report_html(
         time_ticks=_time_ticks(explanation.clip.duration_s),
         frequency_ticks=_frequency_ticks(explanation.clip.sample_rate_hz),
         players=_players(explanation, audio),
-        removal=_removal(removal),
-        lost=removal.lost(),
-        n_lost=max(1, len(explanation.units) // 2),
+        removals=[
+            _curve("moments" if windows else "bands", removal),
+            *([] if moments_removal is None else [_curve("moments", moments_removal)]),
+        ],
         exact=explanation.ci_low is None,
         surrogate=explanation.method.parameters.get("estimator") == "lime",
     )
@@ -186,7 +207,7 @@ def _sounds(explanation: Explanation, audio: Audio) -> dict[str, Audio | None]:
     supports = explanation.target_weights > 0
 
     def part(keep: Any) -> Audio | None:
-        if not keep.any():
+        if not keep.any() or keep.all():  # nothing to hear, or the clip itself
             return None
         try:
             return explanation.audio(keep)
@@ -289,6 +310,16 @@ def _frequency_ticks(sample_rate: int) -> list[dict[str, Any]]:
         }
         for hz in shown
     ]
+
+
+def _curve(kind: str, removal: RemovalCurve) -> dict[str, Any]:
+    n_units = len(removal.by_weight) - 1
+    return {
+        "kind": kind,
+        "points": _removal(removal),
+        "lost": removal.lost(),
+        "n_lost": max(1, n_units // 2),
+    }
 
 
 def _removal(removal: RemovalCurve) -> dict[str, Any]:

@@ -71,23 +71,26 @@ def plot_cues(cues: CueReport, ax: Axes | None = None) -> Axes:
         colour = SUPPORTS if effect.size > 0 else AGAINST
         ax.plot([effect.low, effect.high], [place, place], color=colour, lw=1.5)
         ax.plot(effect.size, place, "o", ms=5, color=colour, mfc=colour if effect.sign else "white")
-    reach = min(6.0, max([3.0, *(abs(row.effect.size) + 1 for row in rows)]))
+    reach = max([3.0, *(abs(row.effect.size) + 1 for row in rows)])
     for place, row in enumerate(reversed(rows)):
         if row.expectation is not None and row.expectation.sign:
             ax.annotate(
                 "▶" if row.expectation.sign > 0 else "◀",
-                (reach * 0.97, place),
-                ha="right",
+                (reach * 1.03, place),
+                ha="left",
                 va="center",
                 fontsize=7,
                 color="black" if row.expectation.status == "strong" else "#a0a0a0",
+                annotation_clip=False,
             )
     ax.axvline(0.0, color="black", lw=0.8)
     ax.set_xlim(-reach, reach)
     ax.set_yticks(range(len(rows)), [CUES[row.cue].title for row in reversed(rows)])
     ax.set_xlabel(f"SD from {cues.baseline}", fontsize=8)
-    title = f"Cues where it listened; right: expected of {cues.emotion}" if cues.emotion else "Cues"
-    ax.set_title(title, fontsize=9)
+    title = "Cues where it listened; filled: interval excludes 0"
+    if cues.emotion:
+        title += f"\n▶◀ expected of {cues.emotion}: black, sources agree; grey, few sources"
+    ax.set_title(title, fontsize=8)
     ax.spines[["top", "right"]].set_visible(False)
     ax.tick_params(labelsize=8)
     return ax
@@ -134,15 +137,19 @@ def plot_profile(result: CorpusCues, ax: Axes | None = None) -> Axes:
 
 
 def plot_agreement(result: CorpusCues, ax: Axes | None = None) -> Axes:
-    """Share of strong cues that go the expected way, in salient and in random moments."""
+    """Share of scored cues that go the expected way: salient, random and loudest moments."""
     ax = ax or new_axes(4.6, 2.6)
     groups = [
         (name, shares)
         for name, shares in result.agreement().items()
-        if name != "all" and shares["salient"].n_cells
+        if name in ("right", "wrong") and shares["salient"].n_cells
     ]
     for place, (_, shares) in enumerate(groups):
-        for offset, name, colour in ((-0.12, "salient", SUPPORTS), (0.12, "random", NEUTRAL)):
+        for offset, name, colour in (
+            (-0.16, "salient", SUPPORTS),
+            (0.0, "random", NEUTRAL),
+            (0.16, "loudest", AGAINST),
+        ):
             share = shares[name]
             ax.plot([place + offset] * 2, [share.low, share.high], color=colour, lw=1.5)
             ax.plot(
@@ -152,7 +159,6 @@ def plot_agreement(result: CorpusCues, ax: Axes | None = None) -> Axes:
                 color=colour,
                 label=f"{name} moments" if not place else None,
             )
-    ax.axhline(0.5, color="black", lw=0.8, ls=":")
     ax.set_ylim(0, 1)
     ax.set_xlim(-0.6, max(1, len(groups)) - 0.4)
     ax.set_xticks(
@@ -163,6 +169,8 @@ def plot_agreement(result: CorpusCues, ax: Axes | None = None) -> Axes:
     ax.set_title(f"Strong cues, {result.model} on {result.corpus}", fontsize=9)
     if groups:
         ax.legend(fontsize=7, frameon=False, loc="lower right")
+    else:
+        ax.text(0, 0.5, "no answer with a cue that can be scored", ha="center", fontsize=8)
     ax.spines[["top", "right"]].set_visible(False)
     ax.tick_params(labelsize=8)
     return ax

@@ -167,7 +167,11 @@ def _row(row: CueRow) -> dict[str, Any]:
         "right": 50 + 50 * float(np.clip(effect.high, -reach, reach)) / reach if known else 50,
         "differs": effect.sign != 0,
         "up": effect.size > 0,
-        "p": "" if np.isnan(row.p) else f"{row.p:.3f}",
+        "beyond": ("above" if effect.size > 0 else "below")
+        if known and abs(effect.size) > reach
+        else "",
+        "p": "" if np.isnan(row.p_adjusted) else f"{row.p_adjusted:.3f}",
+        "scored": row.scored,
         "arrow": _ARROWS[expectation.direction] if expectation else "",
         "direction": expectation.direction if expectation else "",
         "status": expectation.status if expectation else "",
