@@ -182,7 +182,7 @@ def markdown_agreement(results: dict[str, Any]) -> str:
                 continue
             cells = [
                 f"{shares[k]['value']:{sign}.0%} ({shares[k]['low']:{sign}.0%} to "
-                f"{shares[k]['high']:{sign}.0%})"
+                f"{min(shares[k]['high'], 1.0):{sign}.0%})"
                 for k, sign in (
                     ("salient", ""),
                     ("random", ""),

@@ -107,7 +107,7 @@ def bad_inputs(folder: Path, clip: Path) -> dict[str, tuple[list[str], str]]:
         "missing": ([str(folder / "missing.wav")], "no such file"),
         "folder": ([str(folder)], "is a folder"),
         "model": ([str(clip), "--model", "nonsense"], "neither a known name nor a folder"),
-        "target": ([str(clip), "--target", "joy"], "expected one of the model's labels"),
+        "target": ([str(clip), "--target", "envy"], "expected one of the model's labels"),
         "bands": ([str(clip), "--bands", "1"], "n_bands is 1; expected 2 to 64"),
         "samples": ([str(clip), "--samples", "5"], "samples is 5"),
         "seed": ([str(clip), "--seed", "-1"], "seed is -1"),

@@ -131,8 +131,10 @@ def test_no_support_means_no_sound_for_it(tmp_path):
     against = replace(explanation, weights=-np.abs(explanation.weights))
     removal = removal_curve(against, MODEL)
     report = write_clip_report(tmp_path, explanation=against, removal=removal, audio=audio)
+    # Nothing supports it, and without nothing the clip is as it was: one player.
     assert not (report.parent / "supporting.flac").exists()
-    assert report.read_text(encoding="utf-8").count("<audio") == 2
+    assert not (report.parent / "without_supporting.flac").exists()
+    assert report.read_text(encoding="utf-8").count("<audio") == 1
 
 
 def test_same_input_same_bytes(tmp_path):

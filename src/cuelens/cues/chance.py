@@ -26,6 +26,7 @@ from cuelens.typing import FloatArray
 
 N_DRAWS = 999
 _STEP_S = 0.01
+_FEWEST_SETS = 20  # different ones: with fewer, no p could be below 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,13 +70,14 @@ def chance_test(
     Returns
     -------
     ChanceTest
-        p = (1 + random sets at least as far from their average) / (1 + random sets).
+        p = (1 + random sets at least as far from their average) / (1 + random sets); NaN where the
+        clip has room for fewer than 20 different sets.
     """
     edges = np.asarray(intervals, dtype=np.float64)
     window_s = float(np.median(edges[:, 1] - edges[:, 0]))
     nan = dict.fromkeys(WINDOW_CUES, float("nan"))
     sets = random_windows(tracks, edges[:, 0], window_s=window_s, n_draws=n_draws, seed=seed)
-    if not len(sets):
+    if len(np.unique(np.sort(sets, axis=1), axis=0)) < _FEWEST_SETS:  # also: none at all
         return ChanceTest(p=float("nan"), by_cue=nan, by_cue_adjusted=dict(nan))
     starts, where = np.unique(sets, return_inverse=True)
     ends = np.minimum(starts + window_s, tracks.duration_s)

@@ -514,7 +514,10 @@ def _share(values: FloatArray, speakers: Sequence[str], clips: Sequence[int]) ->
         draws = np.random.default_rng(0).integers(len(names), size=(N_BOOTSTRAP, len(names)))
         means = total[draws].sum(axis=1) / count[draws].sum(axis=1)
         means = value + stretch(len(names)) * (means - value)
-        low, high = (float(v) for v in np.percentile(means, [2.5, 97.5]))
+        low, high = (
+            float(np.clip(v, -1.0 if values.min() < 0 else 0.0, 1.0))
+            for v in np.percentile(means, [2.5, 97.5])
+        )
     return Share(
         value=value,
         low=low,
