@@ -13,7 +13,7 @@ captum = pytest.importorskip("captum.attr")
 from tests.explain.tiny_networks import Reduced, as_model, pictures, randomised  # noqa: E402
 from torch import nn  # noqa: E402
 
-from cuelens import InputError, load_audio, load_model  # noqa: E402
+from cuelens import Audio, InputError, load_audio, load_model  # noqa: E402
 from cuelens.explain import Occlusion, occlusion  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -136,3 +136,16 @@ def test_patches_cover_everything():
 def test_wrong_settings_are_refused(settings, message):
     with pytest.raises(InputError, match=message):
         Occlusion(**settings)
+
+
+def test_it_runs_where_pytorch_is_missing(monkeypatch):
+    import sys
+
+    from cuelens.testing import speech_like
+
+    audio = Audio(samples=speech_like(duration_s=0.5), sample_rate=16_000)
+    expected = Occlusion(stride_frames=10).explain(load_model("emodb-cnn"), audio)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "cuelens.explain.local_forward", raising=False)
+    found = Occlusion(stride_frames=10).explain(load_model("emodb-cnn"), audio)
+    np.testing.assert_allclose(found.map.values, expected.map.values, atol=1e-3)

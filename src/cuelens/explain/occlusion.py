@@ -141,15 +141,16 @@ def _local_logits(
         import torch
 
         from cuelens.explain.local_forward import LocalForward, Unsupported
-
-        n_threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # many small products: threads would wait for each other
-        try:
-            logits = LocalForward(model.module, torch.from_numpy(picture[None]))(patches, fill)
-        finally:
-            torch.set_num_threads(n_threads)
-    except (ImportError, InputError, Unsupported):
+    except ImportError:
         return None
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # many small products: threads would wait for each other
+    try:
+        logits = LocalForward(model.module, torch.from_numpy(picture[None]))(patches, fill)
+    except (InputError, Unsupported):
+        return None
+    finally:
+        torch.set_num_threads(n_threads)
     some = np.linspace(0, len(patches) - 1, min(8, len(patches))).astype(int)
     expected = batched_logits(model, picture, patches[some], fill)
     return logits if np.allclose(logits[some], expected, atol=_AGREES, rtol=_AGREES) else None
