@@ -294,12 +294,15 @@ class CueSettings:
         return None
 
     def profile(self, model: Model) -> CorpusProfile | None:
-        """What the corpus shows; for bundled models without a corpus, what EmoDB shows."""
+        """What the corpus shows; for bundled models without a corpus, what EmoDB shows.
+
+        EmoDB's profile ships with cuelens, others are measured once a run.
+        """
         from cuelens.cues import emodb_profile
         from cuelens.cues.profile import profile_of
         from cuelens.models import BUNDLED, model_name
 
-        if self.corpus is not None:
+        if self.corpus is not None and not self.corpus.name.startswith("emodb"):
             if "profile" not in self.kept:
                 self.kept["profile"] = None
                 if "neutral" in self.corpus.emotions:
@@ -311,7 +314,7 @@ class CueSettings:
                             self.corpus, progress=lambda n: progress.advance(task, n)
                         )
             return self.kept["profile"]  # type: ignore[return-value]
-        return emodb_profile() if model_name(model) in BUNDLED else None
+        return emodb_profile() if self.corpus or model_name(model) in BUNDLED else None
 
 
 def explain_one(
