@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cuelens.models import Model
 
 _BAR_WIDTH = 12
+_PER_GROUP = 2  # clips of each speaker and emotion that show what a corpus shows
 _N_REFERENCES = 60  # clips of a corpus searched for concepts
 _SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".aif")
 
@@ -296,7 +297,7 @@ class CueSettings:
     def profile(self, model: Model) -> CorpusProfile | None:
         """What the corpus shows; for bundled models without a corpus, what EmoDB shows.
 
-        EmoDB's profile ships with cuelens, others are measured once a run.
+        EmoDB's profile ships with cuelens; of others, a few clips are measured once a run.
         """
         from cuelens.cues import emodb_profile
         from cuelens.cues.profile import profile_of
@@ -307,11 +308,15 @@ class CueSettings:
                 self.kept["profile"] = None
                 if "neutral" in self.corpus.emotions:
                     with progress_bar() as progress:
+                        groups = self.corpus.table.groupby(["speaker", "emotion"])
                         task = progress.add_task(
-                            f"measuring {self.corpus.name}", total=len(self.corpus)
+                            f"measuring {self.corpus.name}",
+                            total=int(groups.size().clip(upper=_PER_GROUP).sum()),
                         )
                         self.kept["profile"] = profile_of(
-                            self.corpus, progress=lambda n: progress.advance(task, n)
+                            self.corpus,
+                            per_group=_PER_GROUP,
+                            progress=lambda n: progress.advance(task, n),
                         )
             return self.kept["profile"]  # type: ignore[return-value]
         return emodb_profile() if self.corpus or model_name(model) in BUNDLED else None

@@ -128,12 +128,19 @@ def corpus_profile(
     return CorpusProfile(corpus=corpus, cells=MappingProxyType(cells))
 
 
-def profile_of(corpus: Corpus, *, progress: Callable[[int], None] | None = None) -> CorpusProfile:
-    """Measure every clip of a corpus and compare emotions with neutral speech.
+def profile_of(
+    corpus: Corpus,
+    *,
+    per_group: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> CorpusProfile:
+    """Measure the clips of a corpus and compare emotions with neutral speech.
 
     Parameters
     ----------
     corpus : Corpus
+    per_group : int or None
+        At most so many clips of each speaker and emotion, the first; None: all.
     progress : callable, optional
         Called with the number of further clips that were measured.
 
@@ -146,20 +153,23 @@ def profile_of(corpus: Corpus, *, progress: Callable[[int], None] | None = None)
         audio = corpus.audio(index, sample_rate=16_000)
         return audio, [cue.value for cue in measure_cues(audio).clip()]
 
+    table = corpus.table.reset_index(drop=True)
+    if per_group is not None:
+        table = table.groupby(["speaker", "emotion"], sort=False).head(per_group)
     rows, peaks_db = [], []
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # openSMILE runs outside Python's lock
-        for audio, row in pool.map(values, range(len(corpus))):
+        for audio, row in pool.map(values, table.index.tolist()):
             rows.append(row)
             peaks_db.append(20 * np.log10(float(np.abs(audio.samples).max())))
             if progress:
                 progress(1)
-    table = np.array(rows)
+    measured = np.array(rows)
     if evened_out(peaks_db):
-        table[:, list(CUES).index("intensity")] = np.nan
+        measured[:, list(CUES).index("intensity")] = np.nan
     return corpus_profile(
-        table,
-        emotions=corpus.table["emotion"].tolist(),
-        speakers=corpus.table["speaker"].astype(str).tolist(),
+        measured,
+        emotions=table["emotion"].tolist(),
+        speakers=table["speaker"].astype(str).tolist(),
         corpus=corpus.name,
     )
 
