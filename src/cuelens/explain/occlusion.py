@@ -147,7 +147,7 @@ def _local_logits(
     torch.set_num_threads(1)  # many small products: threads would wait for each other
     try:
         logits = LocalForward(model.module, torch.from_numpy(picture[None]))(patches, fill)
-    except (InputError, Unsupported):
+    except (ImportError, InputError, Unsupported):
         return None
     finally:
         torch.set_num_threads(n_threads)
