@@ -99,9 +99,6 @@ def unit_account(explanation: Explanation, *, words: Mapping[str, str] = ENGLISH
     return f"{answer_sentence(explanation, words)} {trust_sentence(explanation, words)}"
 
 
-map_account = unit_account
-
-
 def answer_sentence(explanation: Explanation, words: Mapping[str, str] = ENGLISH) -> str:
     """What the model answers, and which units speak for and against the target."""
     top = int(explanation.prediction.argmax())

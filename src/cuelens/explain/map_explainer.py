@@ -17,7 +17,7 @@ import numpy as np
 
 from cuelens.audio import Audio
 from cuelens.errors import InputError
-from cuelens.explain.account import map_account
+from cuelens.explain.account import unit_account
 from cuelens.explain.explanation import Clip, Concept, Explanation, Method
 from cuelens.explain.time_frequency import TimeFrequencyMap
 from cuelens.models.base import Model, label_index, model_labels, model_name, predict
@@ -169,7 +169,7 @@ class MapExplainer(ABC):
         )
         return replace(
             explanation,
-            account=map_account(explanation),
+            account=unit_account(explanation),
             timing_s=time.perf_counter() - began,
         )
 
