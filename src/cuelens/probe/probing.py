@@ -1,0 +1,350 @@
+"""Probing: what an embedding knows about the voice, and which of it matters for an emotion.
+
+The method of Dixit et al. [1]_, made to hold on speakers that were never seen: see `study` for what
+happens inside the folds, `verdicts` for the rule.  The procedure as published is in `published`.
+
+References
+----------
+.. [1] S. Dixit, D. Low, G. Elbanna, F. Catania, S. Ghosh, "Explaining deep learning embeddings for
+   speech emotion recognition by predicting interpretable acoustic features", arXiv 2409.09511.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+
+from cuelens.corpora import Corpus
+from cuelens.errors import InputError
+from cuelens.features.embedding import EmbeddedCorpus
+from cuelens.probe.acoustics import Acoustics
+from cuelens.probe.categories import category
+from cuelens.probe.confounds import confounds_of, probe_confounds
+from cuelens.probe.folds import nested_folds, z_scores_by_speaker
+from cuelens.probe.ranking import IMPORTANCES, Importance
+from cuelens.probe.result import ProbeResult
+from cuelens.probe.statistics import false_discovery_q
+from cuelens.probe.study import STEPS_PER_FOLD, Findings, LayerStudy
+from cuelens.probe.tables import (
+    category_tables,
+    curve_rows,
+    feature_table,
+    importance_rows,
+    task_row,
+)
+from cuelens.probe.tasks import Balance, Task, emotion_tasks, value_task
+from cuelens.probe.verdicts import verdicts
+from cuelens.provenance import versions
+from cuelens.typing import FloatArray, IntArray
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probing:
+    """How an embedding is probed.
+
+    Parameters
+    ----------
+    emotions : tuple of str, optional
+        Any spelling; by default all of the corpus.
+    values : tuple of str
+        Columns of numbers to predict beside the emotions, such as arousal.
+    balance : {"weighted", "published"}
+        See `emotion_tasks`.
+    normalise : bool
+        Z-scores by speaker, of the embedding and of the features.  They need the speaker's other
+        clips, never a label.
+    importance : {"shap", "integrated_gradients", "permutation"}
+        See `importance_of`.
+    n_folds : int, optional
+        See `nested_folds`.
+    n_permutations : int
+        Shuffles of features and of labels within speakers, 19 or more; 0 leaves tests out, and
+        then nothing is called carried or used.
+    n_random : int
+        Draws of random dimensions.
+    negligible_r2 : float
+        R2 below which a feature counts as not carried.
+    alpha : float
+        False discovery rate.
+    seed : int
+    """
+
+    emotions: tuple[str, ...] | None = None
+    values: tuple[str, ...] = ()
+    balance: Balance = "weighted"
+    normalise: bool = True
+    importance: Importance = "shap"
+    n_folds: int | None = None
+    n_permutations: int = 200
+    n_random: int = 20
+    negligible_r2: float = 0.05
+    alpha: float = 0.05
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for what, value, allowed in (
+            ("balance", self.balance, get_args(Balance)),
+            ("importance", self.importance, IMPORTANCES),
+        ):
+            if value not in allowed:
+                raise InputError(f"{what} is {value!r}; expected one of {', '.join(allowed)}")
+        if self.n_permutations and self.n_permutations < 19:
+            raise InputError(
+                f"n_permutations is {self.n_permutations}; expected 0 (no tests) or 19 and more: "
+                "fewer cannot reach p = 0.05"
+            )
+        if self.n_random < 0:
+            raise InputError(f"n_random is {self.n_random}; expected 0 or more")
+        for what, share in (("negligible_r2", self.negligible_r2), ("alpha", self.alpha)):
+            if not 0 < share < 1:
+                raise InputError(f"{what} is {share}; expected a number between 0 and 1")
+
+    def probe(
+        self,
+        corpus: Corpus,
+        embedded: EmbeddedCorpus,
+        acoustics: Acoustics,
+        *,
+        layers: Sequence[str] | None = None,
+        progress: Progress = lambda *_: None,
+    ) -> ProbeResult:
+        """Probe an embedding of a corpus.
+
+        Parameters
+        ----------
+        corpus : Corpus
+            Every clip with a speaker; at least four speakers.
+        embedded : EmbeddedCorpus
+        acoustics : Acoustics
+            Features, level and duration of every clip, in the order of the corpus.
+        layers : sequence of str, optional
+            By default the last.
+        progress : callable
+
+        Raises
+        ------
+        InputError
+            The three do not belong together, speakers are missing or too few, or an emotion has
+            too few speakers.
+        """
+        layers = (embedded.layers[-1],) if layers is None else tuple(layers)
+        tasks = self._tasks(corpus, embedded, acoustics)
+        speakers = corpus.table["speaker"].to_numpy(dtype=str)
+        confounds = confounds_of(
+            corpus, level_db=acoustics.level_db, duration_s=acoustics.duration_s
+        )
+        groups = _sharing_rows(tasks)
+        n_folds = [len(nested_folds(speakers[group[0].rows], self.n_folds)) for group in groups]
+        per_layer = STEPS_PER_FOLD * sum(n_folds) + 1
+        done = 0
+
+        def step(n: int) -> None:
+            nonlocal done
+            done += n
+            progress("probing", done, per_layer * len(layers))
+
+        step(0)
+        parts: dict[str, list[pd.DataFrame]] = {}
+        for layer in layers:
+            x = embedded.layer(layer).astype(np.float64)
+            tables: dict[str, list[pd.DataFrame]] = {}
+            tops: dict[str, IntArray] = {}
+            for group in groups:
+                findings = self._study(x, acoustics, corpus, group, step)
+                for task in group:
+                    tops[task.name] = self._describe(
+                        findings, task, acoustics, embedded.dimensions, tables
+                    )
+            tables["confounds"] = [
+                probe_confounds(
+                    x,
+                    confounds,
+                    speakers=speakers,
+                    tops=tops,
+                    n_random=min(self.n_random, 5),
+                    seed=self.seed,
+                )
+            ]
+            step(1)
+            finished = {name: pd.concat(some, ignore_index=True) for name, some in tables.items()}
+            finished["features"] = self._judged(finished["features"], finished["tasks"])
+            for name, table in finished.items():
+                table.insert(0, "layer", layer)
+                parts.setdefault(name, []).append(table)
+        whole = {name: pd.concat(some, ignore_index=True) for name, some in parts.items()}
+        return ProbeResult(about=self._about(corpus, embedded, layers, tasks, whole), **whole)
+
+    def _tasks(self, corpus: Corpus, embedded: EmbeddedCorpus, acoustics: Acoustics) -> list[Task]:
+        n = len(corpus)
+        if len(embedded.values) != n or len(acoustics.features) != n:
+            raise InputError(
+                f"{corpus.name} has {n} clips, the embedding {len(embedded.values)} and the "
+                f"features {len(acoustics.features)}; expected as many of each"
+            )
+        if corpus.table["speaker"].isna().any():
+            raise InputError(
+                f"{corpus.name}: {int(corpus.table['speaker'].isna().sum())} clips have no "
+                "speaker; expected one for each, or a voice would be on both sides of a split: "
+                "add a column 'speaker'"
+            )
+        tasks = emotion_tasks(corpus, emotions=self.emotions, balance=self.balance, seed=self.seed)
+        tasks += [value_task(corpus, column) for column in self.values]
+        speakers = corpus.table["speaker"].to_numpy(dtype=str)
+        for task in tasks:
+            if task.kind == "emotion":
+                voices = len(np.unique(speakers[task.rows][task.targets[:, 0] > 0]))
+                if voices < 3:
+                    raise InputError(
+                        f"{corpus.name}: {task.name} is spoken by {voices} of the speakers; "
+                        "expected at least three: name other emotions"
+                    )
+        return tasks
+
+    def _study(
+        self,
+        x: FloatArray,
+        acoustics: Acoustics,
+        corpus: Corpus,
+        tasks: Sequence[Task],
+        progress: Callable[[int], None],
+    ) -> Findings:
+        """Tasks that share their rows, on one layer."""
+        rows = tasks[0].rows
+        table = corpus.table.iloc[rows]
+        speakers = table["speaker"].to_numpy(dtype=str)
+        inputs: FloatArray = x[rows]
+        features: FloatArray = np.asarray(acoustics.features[rows], dtype=np.float64)
+        if self.normalise:
+            inputs = z_scores_by_speaker(inputs, speakers)
+            features = z_scores_by_speaker(features, speakers)
+        else:
+            spread = features.std(axis=0)
+            features = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+        return LayerStudy(
+            x=inputs,
+            y=features,
+            speakers=speakers,
+            emotions=table["emotion"].to_numpy(dtype=str),
+            tasks=tasks,
+            folds=nested_folds(speakers, self.n_folds),
+            importance=self.importance,
+            n_permutations=self.n_permutations,
+            n_random=self.n_random,
+            seed=self.seed,
+            progress=progress,
+        ).run()
+
+    def _describe(
+        self,
+        findings: Findings,
+        task: Task,
+        acoustics: Acoustics,
+        dimensions: Sequence[str],
+        tables: dict[str, list[pd.DataFrame]],
+    ) -> IntArray:
+        """Add the tables of one task; returns the dimensions that matter, over all folds."""
+        categories = [category(name) for name in acoustics.names]
+        features = feature_table(findings, task, names=acoustics.names, categories=categories)
+        features.insert(0, "task", task.name)
+        row = task_row(findings, task)
+        importance = importance_rows(findings, task, dimensions)
+        values, order = category_tables(findings, task, categories)
+        for name, table in (
+            ("features", features),
+            ("tasks", pd.DataFrame([row])),
+            ("curve", pd.DataFrame(curve_rows(findings, task))),
+            ("importance", importance),
+            ("categories", pd.DataFrame(values)),
+            ("order", pd.DataFrame(order)),
+        ):
+            tables.setdefault(name, []).append(table)
+        return np.flatnonzero(importance["rank"].to_numpy() <= row["n_top"])
+
+    def _judged(self, features: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
+        """False discovery control over all tasks of a layer, and the verdicts."""
+        features = features.copy()
+        # Two ways of being used: the better of two p-values counts twice.
+        pooled = features.pop("pooled_p_top")
+        features["q_top"] = false_discovery_q(pooled.to_numpy())
+        either = np.minimum(1.0, 2 * np.fmin(pooled, features["p_drop"]))
+        features["q_used"] = false_discovery_q(np.where(pooled.isna(), np.nan, either))
+        told = tasks.set_index("task")[["score", "score_top_low", "chance"]]
+        told = told.loc[features["task"]].reset_index(drop=True)
+        features["verdict"] = verdicts(
+            features,
+            told=(told["score_top_low"] > told["chance"]).to_numpy(dtype=bool),
+            above_chance=(told["score"] - told["chance"]).to_numpy(),
+            negligible_r2=self.negligible_r2,
+            alpha=self.alpha,
+        )
+        return features
+
+    def _about(
+        self,
+        corpus: Corpus,
+        embedded: EmbeddedCorpus,
+        layers: Sequence[str],
+        tasks: Sequence[Task],
+        tables: dict[str, pd.DataFrame],
+    ) -> dict[str, Any]:
+        settings = asdict(self)
+        seed = settings.pop("seed")
+        return {
+            "embedding": embedded.name,
+            "corpus": corpus.name,
+            "n_clips": len(corpus),
+            "n_speakers": len(corpus.speakers),
+            "n_dimensions": len(embedded.dimensions),
+            "layers": list(layers),
+            "tasks": [task.name for task in tasks],
+            "settings": settings,
+            "seed": seed,
+            "provenance": dict(embedded.provenance),
+            "versions": versions(),
+            "warnings": _warnings(tables["confounds"], normalise=self.normalise),
+        }
+
+
+def _sharing_rows(tasks: Sequence[Task]) -> list[list[Task]]:
+    """Tasks of the same clips together: they share every decomposition."""
+    groups: list[list[Task]] = []
+    for task in tasks:
+        for group in groups:
+            if np.array_equal(group[0].rows, task.rows):
+                group.append(task)
+                break
+        else:
+            groups.append([task])
+    return groups
+
+
+def _warnings(confounds: pd.DataFrame, *, normalise: bool) -> list[str]:
+    """Where the dimensions that matter for an emotion tell the speaker."""
+    found = []
+    of_speaker = confounds[confounds["confound"] == "speaker"]
+    telling = of_speaker[
+        (of_speaker["dimensions"] != "all") & (of_speaker["value_low"] > 2 * of_speaker["chance"])
+    ]
+    for layer, rows in telling.groupby("layer", sort=False):
+        strongest = rows.sort_values("value", ascending=False).iloc[0]
+        names = ", ".join(rows["dimensions"])
+        found.append(
+            f"{layer}: the dimensions that matter for {names} also tell who speaks (up to "
+            f"{strongest['value']:.0%} of {round(1 / strongest['chance'])} speakers recognised, "
+            f"chance {strongest['chance']:.0%}; as many random dimensions "
+            f"{strongest['random']:.0%})."
+            + (
+                " Z-scores by speaker take the mean voice of each speaker away before the emotion "
+                "is told; without them it may lean on who speaks."
+                if normalise
+                else " The emotion may be told by who speaks."
+            )
+        )
+    return found

@@ -1,0 +1,74 @@
+"""The rule that turns intervals into a verdict, for one feature and one emotion.
+
+All scores are out of fold, with 95 % intervals over speakers; ``negligible`` is the smallest share
+of variance of interest.
+
+- **carried**: the R2 of all dimensions beats that of shuffled features after false discovery
+  control, and the interval of the difference lies above ``negligible``.
+- **not carried**: that interval lies below ``negligible``.
+- **carried and used**: carried, the emotion is told above chance by the dimensions that matter, and
+  one of two tests holds after false discovery control (twice the smaller p-value):
+
+  - *those dimensions carry it*: more than as many chosen for shuffled labels (interval above 0),
+    and at least half of what all dimensions carry;
+  - *the decision needs it*: with the feature erased and the decision learned anew, the score is
+    lower (interval above 0).
+- **carried, not used**: carried, neither test holds, and without the feature the decision keeps all
+  but a tenth of what it tells above chance (upper end of the interval).
+- **undecided**: everything else.
+
+A verdict is about association: features that go together get verdicts together, and a feature that
+goes along with the real cue of an emotion falls with it when it is erased.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from cuelens.typing import BoolArray, FloatArray
+
+Verdict = Literal["carried and used", "carried, not used", "not carried", "undecided"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+NEGLIGIBLE_SHARE = 0.1  # of the score above chance
+
+
+def verdicts(
+    features: pd.DataFrame,
+    *,
+    told: BoolArray,
+    above_chance: FloatArray,
+    negligible_r2: float,
+    alpha: float,
+) -> list[Verdict]:
+    """One verdict a row.
+
+    Parameters
+    ----------
+    features : DataFrame
+        With columns ``q``, ``selectivity_low``, ``selectivity_high``, ``q_used``, ``gain_low``,
+        ``r2_all``, ``r2_top``, ``drop_low`` and ``drop_high`` (see `ProbeResult`).
+    told : ndarray of bool, shape (n_rows,)
+        Whether the emotion of the row is told above chance.
+    above_chance : ndarray, shape (n_rows,)
+        Its score less chance.
+    negligible_r2, alpha : float
+    """
+    carried = (features["q"] <= alpha) & (features["selectivity_low"] > negligible_r2)
+    absent = features["selectivity_high"] < negligible_r2
+    half = features["r2_all"] / 2
+    in_top = (features["gain_low"] > 0) & (features["r2_top"] >= half)
+    needed = features["drop_low"] > 0
+    used = carried & told & (features["q_used"] <= alpha) & (in_top | needed)
+    kept = features["drop_high"] < NEGLIGIBLE_SHARE * above_chance
+    unused = carried & ~used & kept
+    names: dict[Verdict, pd.Series] = {
+        "carried and used": used,
+        "carried, not used": unused,
+        "not carried": absent & ~carried,
+    }
+    return list(
+        np.select([where.to_numpy() for where in names.values()], list(names), default="undecided")
+    )
