@@ -70,17 +70,18 @@ def importance_of(
 
 
 def _permutation(fitted: RidgeOnDimensions, targets: FloatArray, penalty: FloatArray) -> FloatArray:
-    found = np.zeros(len(fitted.outer.values))
-    for k, (kept, ridge, along, held_out) in enumerate(fitted.inner_folds):
+    found = np.zeros(fitted.x_train.shape[1])
+    for k, (kept, ridge, along, _) in enumerate(fitted.inner_folds):
         weights = ridge.vectors @ ((along.T @ targets[kept]) / (ridge.values[:, None] + penalty))
-        rows = held_out @ ridge.vectors.T
+        rows = (fitted.x_train[~kept] - ridge.mean) / ridge.scale
         for column, truth in enumerate((targets[~kept] > 0.5).T):
             if truth.any() and not truth.all():
-                found += permutation_importance(
+                losses = permutation_importance(
                     rows,
                     weights[:, column],
                     labels=truth.astype(int),
                     n_repeats=_PERMUTATION_REPEATS,
                     seed=k,
                 )
+                found += losses.mean(axis=0)
     return found / (len(fitted.inner_folds) * targets.shape[1])

@@ -37,9 +37,10 @@ class Ridge:
     ----------
     mean, scale : ndarray, shape (n_dimensions,)
         Of the training rows; a dimension that does not vary has scale infinity and counts nothing.
-    vectors : ndarray, shape (n_dimensions, n_dimensions)
-        Eigenvectors of the cross products of the standardised inputs, in columns.
-    values : ndarray, shape (n_dimensions,)
+    vectors : ndarray, shape (n_dimensions, n_components)
+        Eigenvectors of the cross products of the standardised inputs, in columns; fewer than
+        dimensions where the others have eigenvalue 0.
+    values : ndarray, shape (n_components,)
         Their eigenvalues.
     """
 
@@ -49,16 +50,30 @@ class Ridge:
     values: FloatArray
 
     @classmethod
-    def of(cls, n: int, total: FloatArray, products: FloatArray) -> Ridge:
+    def from_products(cls, n: int, total: FloatArray, products: FloatArray) -> Ridge:
         """From the number of rows, the sums of the dimensions and their cross products."""
         mean = total / n
         centred = products - n * np.outer(mean, mean)
-        scale = _scale(centred, np.diag(products), n)
+        scale = _scale(np.diag(centred), np.diag(products), n)
         values, vectors = np.linalg.eigh(centred / np.outer(scale, scale))
         return cls(mean=mean, scale=scale, vectors=vectors, values=np.maximum(values, 0.0))
 
+    @classmethod
+    def from_rows(cls, rows: FloatArray) -> Ridge:
+        """From fewer rows than dimensions: only directions in which the rows differ are kept."""
+        mean = rows.mean(axis=0)
+        centred = rows - mean
+        scale = _scale((centred**2).sum(axis=0), (rows**2).sum(axis=0), len(rows))
+        z = centred / scale
+        values, among_rows = np.linalg.eigh(z @ z.T)
+        kept = values > _CONSTANT * max(float(values[-1]), 1e-300)
+        values, among_rows = values[kept], among_rows[:, kept]
+        return cls(
+            mean=mean, scale=scale, vectors=(z.T @ among_rows) / np.sqrt(values), values=values
+        )
+
     def components(self, rows: FloatArray) -> FloatArray:
-        """Standardised rows along the eigenvectors, shape (n_rows, n_dimensions)."""
+        """Standardised rows along the eigenvectors, shape (n_rows, n_components)."""
         return ((rows - self.mean) / self.scale) @ self.vectors
 
 
@@ -89,30 +104,39 @@ class NestedRidge:
         # Centred on the training rows, so that subtracting products of sums loses no digits.
         self._x_train = np.asarray(x[train], dtype=np.float64)
         centre = self._x_train.mean(axis=0)
-        self._x_train = self._x_train - centre
-        self._x_test = np.asarray(x[test], dtype=np.float64) - centre
-        self._products = [self._x_train[part].T @ self._x_train[part] for part in self.inner]
-        self._sums = [self._x_train[part].sum(axis=0) for part in self.inner]
-        self._all_products = np.sum(self._products, axis=0)
-        self._all_sums = np.sum(self._sums, axis=0)
+        varies = self._x_train.std(axis=0) > _CONSTANT * np.abs(self._x_train).max(axis=0)
+        self._x_train = np.where(varies, self._x_train - centre, 0.0)
+        self._x_test = np.where(varies, np.asarray(x[test], dtype=np.float64) - centre, 0.0)
+        self._products: list[FloatArray] | None = None
+        if self._x_train.shape[1] <= len(train):  # otherwise rows are the smaller description
+            self._products = [_products(self._x_train[part]) for part in self.inner]
 
     def on(self, dimensions: IntArray | None = None) -> RidgeOnDimensions:
         """The decompositions for a set of dimensions, by default all."""
-        chosen = slice(None) if dimensions is None else dimensions
-        block = slice(None) if dimensions is None else np.ix_(dimensions, dimensions)
-        n = len(self.train)
-        outer = Ridge.of(n, self._all_sums[chosen], self._all_products[block])
-        inner = [
-            Ridge.of(
-                n - len(part),
-                (self._all_sums - sums)[chosen],
-                self._all_products[block] - products[block],
-            )
-            for part, sums, products in zip(self.inner, self._sums, self._products, strict=True)
-        ]
+        every = np.arange(self._x_train.shape[1])
+        dimensions = every if dimensions is None else dimensions
+        x_train = self._x_train[:, dimensions]
+        if len(dimensions) > len(self.train) - max(len(part) for part in self.inner):
+            outer = Ridge.from_rows(x_train)
+            inner = [Ridge.from_rows(np.delete(x_train, part, axis=0)) for part in self.inner]
+        else:
+            if self._products is None:
+                parts = [_products(x_train[part]) for part in self.inner]
+            elif len(dimensions) == len(every):
+                parts = self._products
+            else:
+                block = np.ix_(dimensions, dimensions)
+                parts = [products[block] for products in self._products]
+            sums = [x_train[part].sum(axis=0) for part in self.inner]
+            n, total, whole = len(x_train), np.sum(sums, axis=0), np.sum(parts, axis=0)
+            outer = Ridge.from_products(n, total, whole)
+            inner = [
+                Ridge.from_products(n - len(part), total - some, whole - products)
+                for part, some, products in zip(self.inner, sums, parts, strict=True)
+            ]
         return RidgeOnDimensions(
-            x_train=self._x_train[:, chosen],
-            x_test=self._x_test[:, chosen],
+            x_train=x_train,
+            x_test=self._x_test[:, dimensions],
             parts=self.inner,
             outer=outer,
             inner=inner,
@@ -131,18 +155,23 @@ class NestedRidge:
         -------
         ndarray, shape (n_test, n_targets)
         """
-        n = len(self.train)
-        mean = self._all_sums[dimensions] / n
-        centred = self._all_products[np.ix_(dimensions, dimensions)] - n * np.outer(mean, mean)
-        scale = _scale(centred, self._all_products.diagonal()[dimensions], n)
-        gram = centred / np.outer(scale, scale)
-        along = ((self._x_train[:, dimensions] - mean) / scale).T @ targets
-        weights = np.empty_like(along)
+        x = self._x_train[:, dimensions]
+        mean = x.mean(axis=0)
+        z = x - mean
+        scale = _scale((z**2).sum(axis=0), (x**2).sum(axis=0), len(x))
+        z /= scale
+        many = z.shape[1] > len(z)
+        gram = z @ z.T if many else z.T @ z
+        known = targets - targets.mean(axis=0)
+        weights = np.empty((z.shape[1], targets.shape[1]))
         for value in np.unique(penalty):
             which = penalty == value
-            weights[:, which] = scipy.linalg.solve(
-                gram + value * np.eye(len(gram)), along[:, which], assume_a="pos"
+            solved = scipy.linalg.solve(
+                gram + value * np.eye(len(gram)),
+                known[:, which] if many else z.T @ known[:, which],
+                assume_a="pos",
             )
+            weights[:, which] = z.T @ solved if many else solved
         return targets.mean(axis=0) + ((self._x_test[:, dimensions] - mean) / scale) @ weights
 
     def inner_problems(self) -> Iterator[tuple[IntArray, IntArray, NestedRidge]]:
@@ -184,7 +213,7 @@ class RidgeOnDimensions:
     ----------
     standardised : ndarray, shape (n_train, n_dimensions)
         Training rows in standard deviations.
-    train, test : ndarray, shape (n_train, n_dimensions) and (n_test, n_dimensions)
+    train, test : ndarray, shape (n_train, n_components) and (n_test, n_components)
         Standardised rows along the eigenvectors of `outer`.
     inner_folds : list of (ndarray of bool, Ridge, ndarray, ndarray)
         Rows kept, their decomposition, kept rows and rows left out along its eigenvectors.
@@ -202,6 +231,7 @@ class RidgeOnDimensions:
     ) -> None:
         self.outer = outer
         self.penalties = penalties
+        self.x_train = x_train
         self.standardised = (x_train - outer.mean) / outer.scale
         self.train = self.standardised @ outer.vectors
         self.test = outer.components(x_test)
@@ -255,8 +285,12 @@ class RidgeOnDimensions:
         return self.outer.vectors @ along
 
 
-def _scale(centred: FloatArray, squares: FloatArray, n: int) -> FloatArray:
-    """Standard deviations from cross products; infinity where nothing varies."""
-    deviation = np.sqrt(np.maximum(np.diag(centred), 0.0) / n)
+def _products(rows: FloatArray) -> FloatArray:
+    return rows.T @ rows
+
+
+def _scale(deviations: FloatArray, squares: FloatArray, n: int) -> FloatArray:
+    """Standard deviations from sums of squares; infinity where nothing varies."""
+    deviation = np.sqrt(np.maximum(deviations, 0.0) / n)
     varies = deviation > _CONSTANT * np.maximum(np.sqrt(squares / n), 1e-300)
     return np.where(varies, deviation, np.inf)

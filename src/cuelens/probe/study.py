@@ -99,9 +99,9 @@ class Findings:
 
 
 def numbers_of_dimensions(n_dimensions: int) -> tuple[int, ...]:
-    """Numbers of top dimensions tried: powers of two from 4 up to a quarter of all dimensions."""
+    """Numbers of top dimensions tried: powers of two from 4 to 64, up to a quarter of all."""
     largest = max(1, n_dimensions // 4)
-    return tuple(n for n in (4, 8, 16, 32, 64, 128, 256) if n <= largest) or (largest,)
+    return tuple(n for n in (4, 8, 16, 32, 64) if n <= largest) or (largest,)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -351,7 +351,7 @@ class LayerStudy:
 
     def _curve_grid(self) -> tuple[int, ...]:
         d = self.x.shape[1]
-        return tuple(n for n in (*numbers_of_dimensions(d), d // 2) if 0 < n < d)
+        return tuple(n for n in (*numbers_of_dimensions(d), d // 4, d // 2) if 0 < n < d)
 
 
 def _means_of(values: FloatArray, labels: NDArray[np.str_]) -> dict[str, FloatArray]:
