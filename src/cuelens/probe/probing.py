@@ -25,6 +25,7 @@ from cuelens.probe.acoustics import Acoustics
 from cuelens.probe.categories import category
 from cuelens.probe.confounds import confounds_of, probe_confounds
 from cuelens.probe.folds import nested_folds, z_scores_by_speaker
+from cuelens.probe.mlp import mlp_errors
 from cuelens.probe.ranking import IMPORTANCES, Importance
 from cuelens.probe.result import ProbeResult
 from cuelens.probe.statistics import false_discovery_q
@@ -40,6 +41,8 @@ from cuelens.probe.tasks import Balance, Task, emotion_tasks, value_task
 from cuelens.probe.verdicts import verdicts
 from cuelens.provenance import versions
 from cuelens.typing import FloatArray, IntArray
+
+_MLP_SHUFFLES = 3  # controls of the network, each as costly as the network itself
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -73,6 +76,8 @@ class Probing:
         R2 below which a feature counts as not carried.
     alpha : float
         False discovery rate.
+    mlp : bool
+        Also probe with a small neural network (columns ``r2_mlp`` and ``r2_mlp_shuffled``).
     seed : int
     """
 
@@ -84,8 +89,9 @@ class Probing:
     n_folds: int | None = None
     n_permutations: int = 200
     n_random: int = 20
-    negligible_r2: float = 0.05
+    negligible_r2: float = 0.1
     alpha: float = 0.05
+    mlp: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -135,14 +141,20 @@ class Probing:
             too few speakers.
         """
         layers = (embedded.layers[-1],) if layers is None else tuple(layers)
-        tasks = self._tasks(corpus, embedded, acoustics)
+        n = len(corpus)
+        if len(embedded.values) != n or len(acoustics.features) != n:
+            raise InputError(
+                f"{corpus.name} has {n} clips, the embedding {len(embedded.values)} and the "
+                f"features {len(acoustics.features)}; expected as many of each"
+            )
+        tasks = self.check(corpus)
         speakers = corpus.table["speaker"].to_numpy(dtype=str)
         confounds = confounds_of(
             corpus, level_db=acoustics.level_db, duration_s=acoustics.duration_s
         )
         groups = _sharing_rows(tasks)
         n_folds = [len(nested_folds(speakers[group[0].rows], self.n_folds)) for group in groups]
-        per_layer = STEPS_PER_FOLD * sum(n_folds) + 1
+        per_layer = (STEPS_PER_FOLD + self.mlp) * sum(n_folds) + 1
         done = 0
 
         def step(n: int) -> None:
@@ -181,13 +193,14 @@ class Probing:
         whole = {name: pd.concat(some, ignore_index=True) for name, some in parts.items()}
         return ProbeResult(about=self._about(corpus, embedded, layers, tasks, whole), **whole)
 
-    def _tasks(self, corpus: Corpus, embedded: EmbeddedCorpus, acoustics: Acoustics) -> list[Task]:
-        n = len(corpus)
-        if len(embedded.values) != n or len(acoustics.features) != n:
-            raise InputError(
-                f"{corpus.name} has {n} clips, the embedding {len(embedded.values)} and the "
-                f"features {len(acoustics.features)}; expected as many of each"
-            )
+    def check(self, corpus: Corpus) -> list[Task]:
+        """The tasks of a corpus; what cannot be probed is refused before any work.
+
+        Raises
+        ------
+        InputError
+            Speakers are missing or too few, or an emotion or a value cannot be told.
+        """
         if corpus.table["speaker"].isna().any():
             raise InputError(
                 f"{corpus.name}: {int(corpus.table['speaker'].isna().sum())} clips have no "
@@ -198,6 +211,7 @@ class Probing:
         tasks += [value_task(corpus, column) for column in self.values]
         speakers = corpus.table["speaker"].to_numpy(dtype=str)
         for task in tasks:
+            nested_folds(speakers[task.rows], self.n_folds)
             if task.kind == "emotion":
                 voices = len(np.unique(speakers[task.rows][task.targets[:, 0] > 0]))
                 if voices < 3:
@@ -227,19 +241,31 @@ class Probing:
         else:
             spread = features.std(axis=0)
             features = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-        return LayerStudy(
+        folds = nested_folds(speakers, self.n_folds)
+        findings = LayerStudy(
             x=inputs,
             y=features,
             speakers=speakers,
             emotions=table["emotion"].to_numpy(dtype=str),
             tasks=tasks,
-            folds=nested_folds(speakers, self.n_folds),
+            folds=folds,
             importance=self.importance,
             n_permutations=self.n_permutations,
             n_random=self.n_random,
             seed=self.seed,
             progress=progress,
         ).run()
+        if self.mlp:
+            findings.errors["mlp"], findings.errors["mlp shuffled"] = mlp_errors(
+                inputs,
+                features,
+                speakers=speakers,
+                folds=folds,
+                n_shuffles=_MLP_SHUFFLES,
+                seed=self.seed,
+                progress=progress,
+            )
+        return findings
 
     def _describe(
         self,

@@ -36,12 +36,14 @@ class ProbeResult:
           ``r2_within`` (all dimensions, differences between emotions taken out) with interval,
           ``r2_label`` (the means of the emotions, no embedding);
         - ``selectivity`` = r2_all - r2_shuffled with interval, ``p``, ``q``;
-        - ``gain`` = r2_top - r2_top_shuffled with interval, ``p_top``, ``q_top``;
+        - ``gain`` = r2_top - r2_top_shuffled with interval; ``p_top``, ``q_top`` of importance
+          lying on dimensions that carry the feature, against shuffled labels (`focus_on`);
         - ``drop`` (what the score of the task loses when the feature is erased and the decision
           learned anew) with interval, ``p_drop``; ``q_used`` (of the better of the last two tests);
         - ``rmse_all``, ``rmse_top``, ``rmse_random`` (in standard deviations of the feature);
           ``information_increase`` = rmse_all / rmse_top^2 as published, ``information_ratio`` =
           rmse_all / rmse_top;
+        - ``r2_mlp`` with interval and ``r2_mlp_shuffled``, where a network was asked for;
         - ``verdict``.
     tasks : DataFrame
         One row a layer and task: ``layer, task, kind, metric`` ("UAR" or "R2"), ``chance``,

@@ -71,6 +71,8 @@ class Findings:
         ``"random"`` (leading axis: draws), ``"features"``, ``"erased"`` (features), or by
         ``(which, task, n)`` with ``"top"``, ``"rest"``, ``"bottom"``.  Those of classes are divided
         by the share of the class in training: above 1 is more likely than without the clip.
+    focus, focus_shuffled : dict of ndarray, shape (n_features,) and (n_shuffles, n_features)
+        By task, see `focus_on`; sums over the outer folds, for the labels and for shuffled ones.
     top : dict of list of TopDimensions
         By task, one an outer fold.
     """
@@ -78,6 +80,8 @@ class Findings:
     speakers: NDArray[np.str_]
     errors: dict[object, FloatArray] = field(default_factory=dict)
     decisions: dict[object, FloatArray] = field(default_factory=dict)
+    focus: dict[str, FloatArray] = field(default_factory=dict)
+    focus_shuffled: dict[str, FloatArray] = field(default_factory=dict)
     top: dict[str, list[TopDimensions]] = field(default_factory=dict)
 
     def add_errors(self, key: object, errors: FloatArray, rows: IntArray) -> None:
@@ -212,6 +216,8 @@ class LayerStudy:
         )
         top = TopDimensions(importance=importance, n=n_top)
         findings.top[task.name].append(top)
+        focus = focus_on(importance[None], full.standardised, y)[0]
+        findings.focus[task.name] = findings.focus.get(task.name, 0.0) + focus
         on_top = nested.on(top.top)
         findings.add_errors(
             ("top", task.name), (self.y[fold.test] - on_top.predict(y)) ** 2, fold.test
@@ -313,22 +319,30 @@ class LayerStudy:
         """As many dimensions as matter for each task, ranked for labels shuffled in speakers."""
         y, truth = self.y[fold.train], self.y[fold.test]
         for tasks in self._tasks_by_kind():
-            rankings = []
+            found = []
             for i, order in enumerate(shuffles):
                 task = tasks[i % len(tasks)]  # the ranking for a shuffled label: any task's will do
                 targets = task.targets[order][fold.train]
-                importance = importance_of(
-                    self.importance,
-                    full,
-                    targets,
-                    penalty=full.choose(targets),
-                    is_class=task.is_class,
+                found.append(
+                    importance_of(
+                        self.importance,
+                        full,
+                        targets,
+                        penalty=full.choose(targets),
+                        is_class=task.is_class,
+                    )
                 )
-                rankings.append(np.argsort(-importance, kind="stable"))
+            if not found:
+                continue
+            importances = np.stack(found)
+            rankings = np.argsort(-importances, axis=1, kind="stable")
+            focus = focus_on(importances, full.standardised, y)
             names = {task.name for task in tasks}
+            for name in names:
+                findings.focus_shuffled[name] = findings.focus_shuffled.get(name, 0.0) + focus
             for n, of_n in self._tasks_by_n(findings):
                 wanted = [task for task in of_n if task.name in names]
-                if not wanted or not rankings:
+                if not wanted:
                     continue
                 errors = np.stack(
                     [(truth - nested.on(ranking[:n]).predict(y)) ** 2 for ranking in rankings]
@@ -352,6 +366,32 @@ class LayerStudy:
     def _curve_grid(self) -> tuple[int, ...]:
         d = self.x.shape[1]
         return tuple(n for n in (*numbers_of_dimensions(d), d // 4, d // 2) if 0 < n < d)
+
+
+def focus_on(importances: FloatArray, standardised: FloatArray, y: FloatArray) -> FloatArray:
+    """How far importance lies on dimensions that carry each feature.
+
+    The squared correlation of a dimension with a feature, averaged over dimensions with their
+    importance as weights.
+
+    Parameters
+    ----------
+    importances : ndarray, shape (n, n_dimensions)
+    standardised : ndarray, shape (n_rows, n_dimensions)
+        Columns of mean 0 and deviation 1, or 0.
+    y : ndarray, shape (n_rows, n_features)
+
+    Returns
+    -------
+    ndarray, shape (n, n_features), values in [0, 1]
+    """
+    centred = y - y.mean(axis=0)
+    spread = np.sqrt((centred**2).sum(axis=0))
+    products = standardised.T @ (centred / np.where(spread > 0, spread, 1.0))
+    squared = products**2 / len(y)
+    weights = np.maximum(importances, 0.0)
+    total = weights.sum(axis=1, keepdims=True)
+    return (weights / np.where(total > 0, total, 1.0)) @ squared
 
 
 def _means_of(values: FloatArray, labels: NDArray[np.str_]) -> dict[str, FloatArray]:

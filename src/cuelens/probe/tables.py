@@ -69,8 +69,9 @@ def feature_table(
         control = of_shuffled.mean(axis=0)
         null = r2(of_shuffled.sum(axis=1), base.sum(axis=0))
         columns["r2_top_shuffled"] = null.mean(axis=0)
-        columns["p_top"] = permutation_p(columns["r2_top"], null)
-        columns["pooled_p_top"] = pooled_permutation_p(columns["r2_top"], null)
+        focus, null = findings.focus[task.name], findings.focus_shuffled[task.name]
+        columns["p_top"] = permutation_p(focus, null)
+        columns["pooled_p_top"] = pooled_permutation_p(focus, null)
     columns |= _interval("gain", jackknife(_gain, top, control, base))
 
     n_rows = len(findings.speakers)
@@ -83,6 +84,10 @@ def feature_table(
         columns["rmse_random"] = np.nan
     columns["information_increase"] = columns["rmse_all"] / columns["rmse_top"] ** 2
     columns["information_ratio"] = columns["rmse_all"] / columns["rmse_top"]
+    if "mlp" in errors:
+        control = errors["mlp shuffled"].mean(axis=0)
+        columns |= _interval("r2_mlp", jackknife(r2, errors["mlp"], base))
+        columns["r2_mlp_shuffled"] = r2(control.sum(axis=0), base.sum(axis=0))
     drop = _drop(findings, task)
     columns |= _interval("drop", drop)
     columns["p_drop"] = one_sided_p(drop, n=len(base))

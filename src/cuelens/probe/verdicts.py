@@ -9,12 +9,15 @@ of variance of interest.
 - **carried and used**: carried, the emotion is told above chance by the dimensions that matter, and
   one of two tests holds after false discovery control (twice the smaller p-value):
 
-  - *those dimensions carry it*: more than as many chosen for shuffled labels (interval above 0),
-    and at least half of what all dimensions carry;
+  - *those dimensions carry it*: importance for the emotion lies on dimensions that carry the
+    feature, more than importance for shuffled labels does; and the dimensions that matter carry
+    more of it than as many chosen for shuffled labels (interval above 0), and at least half of
+    what all dimensions carry;
   - *the decision needs it*: with the feature erased and the decision learned anew, the score is
     lower (interval above 0).
-- **carried, not used**: carried, neither test holds, and without the feature the decision keeps all
-  but a tenth of what it tells above chance (upper end of the interval).
+- **carried, not used**: carried, the emotion is told, neither test holds, and one of two intervals
+  says so: the dimensions that matter carry less than half of what all dimensions carry, or without
+  the feature the decision keeps all but a tenth of what it tells above chance.
 - **undecided**: everything else.
 
 A verdict is about association: features that go together get verdicts together, and a feature that
@@ -49,7 +52,7 @@ def verdicts(
     ----------
     features : DataFrame
         With columns ``q``, ``selectivity_low``, ``selectivity_high``, ``q_used``, ``gain_low``,
-        ``r2_all``, ``r2_top``, ``drop_low`` and ``drop_high`` (see `ProbeResult`).
+        ``r2_all``, ``r2_top``, ``r2_top_high``, ``drop_low`` and ``drop_high`` (see `ProbeResult`).
     told : ndarray of bool, shape (n_rows,)
         Whether the emotion of the row is told above chance.
     above_chance : ndarray, shape (n_rows,)
@@ -62,8 +65,9 @@ def verdicts(
     in_top = (features["gain_low"] > 0) & (features["r2_top"] >= half)
     needed = features["drop_low"] > 0
     used = carried & told & (features["q_used"] <= alpha) & (in_top | needed)
+    elsewhere = features["r2_top_high"] < half
     kept = features["drop_high"] < NEGLIGIBLE_SHARE * above_chance
-    unused = carried & ~used & kept
+    unused = carried & told & (features["q_used"] > alpha) & (elsewhere | kept)
     names: dict[Verdict, pd.Series] = {
         "carried and used": used,
         "carried, not used": unused,
