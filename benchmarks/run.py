@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.probing import measure_speed as measure_probing
 from cuelens import Audio, EmoLime, FrequencyBands, load_audio, load_model
 from cuelens.explain import Occlusion
 from cuelens.explain.occlusion import batched_logits
@@ -158,6 +159,7 @@ def main() -> None:
         },
         "units_with_emodb_cnn": {},
         "occlusion": measure_occlusion(audio),
+        "probing": measure_probing(n_targets=4),
     }
     model = load_model("emodb-cnn")
     print("\nexact Shapley values against the number of bands")

@@ -46,7 +46,9 @@ def clip(tmp_path_factory) -> Path:
     return file
 
 
-@pytest.mark.parametrize("name", [None, "explain", "cues", "demo", "models", "train", "corpus"])
+@pytest.mark.parametrize(
+    "name", [None, "explain", "cues", "demo", "models", "probe", "train", "corpus"]
+)
 def test_help_teaches(name):
     result = run(*([name] if name else []), "--help")
     assert result.exit_code == 0

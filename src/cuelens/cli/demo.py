@@ -36,13 +36,14 @@ def demo(
     Uses real speech when a corpus is named or found under CUELENS_DATA, otherwise synthetic speech
     (espeak-ng and the WORLD vocoder) that comes with cuelens. Nothing is downloaded.
     """
-    from cuelens.cli.explain import CueSettings, explain_one, unique_folders
+    from cuelens.cli.explain import CueSettings, carried_cues, explain_one, unique_folders
     from cuelens.explain import EmoLime
     from cuelens.models import load_model
 
     clips, source, known = _clips(corpus)
     out.print(f"Explaining {len(clips)} clips ({source}) with {model}.", highlight=False)
     loaded = load_model(model)
+    carried = carried_cues(model)
     reports = []
     folders = unique_folders([clip.file for clip in clips], out_dir)
     for clip, folder in zip(clips, folders, strict=True):
@@ -52,6 +53,7 @@ def demo(
             explainer=EmoLime(),
             model=loaded,
             cues=CueSettings(corpus=known),
+            carried=carried,
             start_s=clip.start_s,
             end_s=clip.end_s,
         )

@@ -18,7 +18,7 @@ from cuelens.errors import CuelensError
 if TYPE_CHECKING:
     from cuelens.audio import Audio
     from cuelens.corpora import Corpus
-    from cuelens.cues import Baseline, CorpusProfile, CueReport
+    from cuelens.cues import Baseline, CarriedCues, CorpusProfile, CueReport
     from cuelens.evaluate import RemovalCurve
     from cuelens.explain import EmoLime, Explanation, MapExplainer
     from cuelens.models import Model
@@ -228,6 +228,7 @@ def explain(
         )
     if explainer is ExplainerName.crp:
         chosen = replace(chosen, references=_references(known))  # type: ignore[call-arg]
+    carried = carried_cues(model) if cues else None
     folders = unique_folders(clips, out_dir)
     failed = 0
     for clip, folder in zip(clips, folders, strict=True):
@@ -239,6 +240,7 @@ def explain(
                 model=loaded,
                 target=target,
                 cues=wanted,
+                carried=carried,
                 as_json=json_output,
                 json_lines=len(clips) > 1,
             )
@@ -330,6 +332,7 @@ def explain_one(
     model: Model,
     target: str | None = None,
     cues: CueSettings | None = None,
+    carried: CarriedCues | None = None,
     as_json: bool = False,
     json_lines: bool = False,
     start_s: float = 0.0,
@@ -362,7 +365,8 @@ def explain_one(
                 window_s=cues.window_s,
                 seed=cues.seed,
             )
-            explanation = replace(explanation, account=cue_account(explanation, found))
+            account = cue_account(explanation, found, carried=carried)
+            explanation = replace(explanation, account=account)
         except InputError as error:  # nothing supports the target, or too short for openSMILE
             err.print(f"[yellow]note:[/yellow] no cues: {escape(str(error))}", highlight=False)
     report = removal = None
@@ -376,9 +380,12 @@ def explain_one(
             moments=moments,
             moments_removal=None if moments is None else removal_curve(moments, model),
             cues=found,
+            carried=carried,
         )
     if as_json:
-        content = clip_content(explanation, removal=removal, moments=moments, cues=found)
+        content = clip_content(
+            explanation, removal=removal, moments=moments, cues=found, carried=carried
+        )
         text = dump_json(content)
         if json_lines:
             import json
@@ -391,6 +398,23 @@ def explain_one(
             out.print(f"  report: {report}", markup=False, highlight=False, soft_wrap=True)
             out.print()
     return report
+
+
+def carried_cues(model: str) -> CarriedCues | None:
+    """Cues that the embedding of a model carries, where a probe is attached to its folder."""
+    from cuelens.cues import CarriedCues
+    from cuelens.models import BUNDLED
+    from cuelens.models.load import bundled_folder
+
+    if model.startswith(("python:", "resnetsmall:")):
+        return None
+    folder = bundled_folder(model) if model in BUNDLED else Path(model)
+    if not (folder / "probe.json").is_file():
+        return None
+    from cuelens.probe import ProbeProfile  # start-up time
+
+    profile = ProbeProfile.load(folder)
+    return None if profile is None else CarriedCues.of(profile)
 
 
 def moment_finder(duration_s: float, window_s: float, seed: int) -> EmoLime:

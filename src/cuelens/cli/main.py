@@ -15,6 +15,8 @@ from cuelens.cli.cues import cues
 from cuelens.cli.demo import demo
 from cuelens.cli.explain import explain
 from cuelens.cli.models import models
+from cuelens.cli.probe import probe
+from cuelens.cli.reproduce import reproduce_app
 from cuelens.cli.train import train
 from cuelens.errors import CuelensError, CuelensWarning
 
@@ -28,10 +30,12 @@ app = typer.Typer(
 )
 app.command()(explain)
 app.command()(cues)
+app.command()(probe)
 app.command()(demo)
 app.command()(models)
 app.command()(train)
 app.add_typer(corpus_app, name="corpus")
+app.add_typer(reproduce_app, name="reproduce")
 
 
 def _show_version(wanted: bool) -> None:

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from cuelens.probe import ProbeResult
 
 
+_HEADS = {
+    "carried and used": "used",
+    "carried, not used": "unused",
+    "not carried": "absent",
+    "undecided": "undecided",
+}
+
+
 class BalanceName(StrEnum):
     """What ``--balance`` takes."""
 
@@ -161,6 +169,11 @@ def probe(
             layers=_layers(embedded, layers),
             progress=StagedProgress(progress),
         )
+    if embedding.startswith("model:"):
+        result.about["notes"].append(
+            "If the model itself has learned from these clips, its scores here are too high: they "
+            "are for speakers left out of the probe, not out of the model's training."
+        )
     report = write_probe_report(result, out_dir)
     _print(result)
     if attach is not None:
@@ -219,7 +232,6 @@ def _layers(embedded: EmbeddedCorpus, wanted: str) -> tuple[str, ...]:
 def _print(result: ProbeResult) -> None:
     """The account, how well each emotion is told, and how many features have which verdict."""
     from cuelens.cues.probed import probe_account
-    from cuelens.probe import VERDICTS
 
     about = result.about
     out.print(
@@ -234,21 +246,22 @@ def _print(result: ProbeResult) -> None:
     table = Table(box=None, pad_edge=False, title_justify="left", title_style="")
     if len(about["layers"]) > 1:
         table.title = f"  {last}; the others are in the report"
-    table.add_column("task", no_wrap=True)
-    table.add_column("score (95 % interval)", justify="right", no_wrap=True)
-    table.add_column("88 features", justify="right")
-    table.add_column("n top", justify="right")
-    for verdict in VERDICTS:
-        table.add_column(verdict, justify="right")
+    for head in ("task", "told (95 %)", "eGeMAPS", "n", *_HEADS.values()):
+        table.add_column(head, justify="left" if head == "task" else "right", no_wrap=True)
     for row in tasks.to_dict("records"):
         of_task = features[features["task"] == row["task"]]["verdict"]
         table.add_row(
             escape(str(row["task"])),
-            f"{row['metric']} {row['score']:.2f} ({row['score_low']:.2f} to {row['score_high']:.2f})",
+            f"{row['score']:.2f} ({row['score_low']:.2f}-{row['score_high']:.2f})",
             f"{row['score_features']:.2f}",
             str(row["n_top"]),
-            *(str(int((of_task == verdict).sum())) for verdict in VERDICTS),
+            *(str(int((of_task == verdict).sum())) for verdict in _HEADS),
         )
+    table.caption = (
+        "told: recall of the task from the embedding (R² for values), eGeMAPS: from the 88 features,\n"
+        "n: dimensions that matter; then features carried and used, carried but unused, absent"
+    )
+    table.caption_justify = "left"
     out.print(table)
     for line in probe_account(result).splitlines():
         out.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)

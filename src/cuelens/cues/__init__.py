@@ -2,6 +2,7 @@
 
 from cuelens.cues.account import cue_account
 from cuelens.cues.baseline import Baseline, Effect, clips_baseline, corpus_baseline
+from cuelens.cues.carried import CarriedCue, CarriedCues
 from cuelens.cues.chance import ChanceTest, chance_test, random_windows
 from cuelens.cues.corpus_analysis import CorpusCues, analyse_corpus
 from cuelens.cues.definitions import CUES, WINDOW_CUES, Cue
@@ -15,6 +16,8 @@ __all__ = [
     "SOURCES",
     "WINDOW_CUES",
     "Baseline",
+    "CarriedCue",
+    "CarriedCues",
     "ChanceTest",
     "CorpusCues",
     "CorpusProfile",

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from cuelens.cues.carried import CarriedCues
 from cuelens.cues.definitions import CUES
 from cuelens.cues.report import CueReport, CueRow
 from cuelens.explain import account as explain_account
@@ -69,8 +70,9 @@ def cue_account(
     *,
     words: Mapping[str, str] = ENGLISH,
     cue_words: Mapping[str, tuple[str, str]] | None = None,
+    carried: CarriedCues | None = None,
 ) -> str:
-    """Four sentences on a clip, each on a line of its own.
+    """Four sentences on a clip, each on a line of its own; five with `carried`.
 
     Parameters
     ----------
@@ -82,16 +84,24 @@ def cue_account(
         Templates, with the keys of ``ENGLISH``.
     cue_words : mapping of str to (str, str), or None
         Words for a higher and a lower value of every cue; None: those of ``CUES``.
+    carried : CarriedCues, optional
+        Which cues the model's embedding carries: a sentence on those named, and on those that the
+        literature is certain of.
     """
     named = cue_words or {key: (cue.higher, cue.lower) for key, cue in CUES.items()}
-    return "\n".join(
-        [
-            answer_sentence(explanation, words),
-            _moments(explanation, cues, words, named),
-            _agreement(explanation, cues, words, named),
-            trust_sentence(explanation, words),
+    sentences = [
+        answer_sentence(explanation, words),
+        _moments(explanation, cues, words, named),
+        _agreement(explanation, cues, words, named),
+    ]
+    if carried is not None:
+        keys = [row.cue for row in clear_rows(cues)[:_MAX_CUES]]
+        keys += [
+            row.cue for row in cues.rows if row.expectation and row.expectation.status == "strong"
         ]
-    )
+        sentences.append(carried.sentence(keys))
+    sentences.append(trust_sentence(explanation, words))
+    return "\n".join(sentence for sentence in sentences if sentence)
 
 
 def clear_rows(cues: CueReport) -> list[CueRow]:

@@ -121,7 +121,7 @@ def probe_confounds(
         for name, dimensions in {ALL_DIMENSIONS: None, **tops}.items():
             tallies = _tallies(confound, problems, dimensions, speakers)
             statistic = uar if confound.is_class else lambda s: r2(s[..., 0], s[..., 1])
-            interval = jackknife(statistic, tallies)
+            interval = jackknife(statistic, tallies, largest=1.0)
             control = np.nan
             if dimensions is not None and draws:
                 n = len(dimensions)

@@ -22,7 +22,7 @@ from cuelens.typing import FloatArray, IntArray
 
 N_HIDDEN = 64
 EPOCHS = 60
-DECAYS = (3.0, 30.0, 300.0)
+DECAYS = (0.3, 3.0, 30.0, 300.0)
 """Weight decays tried, on the scale of scikit-learn's ``alpha``."""
 
 

@@ -68,8 +68,8 @@ class Probing:
     n_folds : int, optional
         See `nested_folds`.
     n_permutations : int
-        Shuffles of features and of labels within speakers, 19 or more; 0 leaves tests out, and
-        then nothing is called carried or used.
+        Shuffles of features and of labels within speakers, 2 / alpha or more; 0 leaves tests out,
+        and then nothing is called carried or used.
     n_random : int
         Draws of random dimensions.
     negligible_r2 : float
@@ -101,16 +101,17 @@ class Probing:
         ):
             if value not in allowed:
                 raise InputError(f"{what} is {value!r}; expected one of {', '.join(allowed)}")
-        if self.n_permutations and self.n_permutations < 19:
-            raise InputError(
-                f"n_permutations is {self.n_permutations}; expected 0 (no tests) or 19 and more: "
-                "fewer cannot reach p = 0.05"
-            )
         if self.n_random < 0:
             raise InputError(f"n_random is {self.n_random}; expected 0 or more")
         for what, share in (("negligible_r2", self.negligible_r2), ("alpha", self.alpha)):
             if not 0 < share < 1:
                 raise InputError(f"{what} is {share}; expected a number between 0 and 1")
+        fewest = int(np.ceil(2 / self.alpha))
+        if self.n_permutations and self.n_permutations < fewest:
+            raise InputError(
+                f"n_permutations is {self.n_permutations}; expected 0 (no tests) or {fewest} and "
+                f"more: fewer cannot reach p = {self.alpha / 2:g} in each of two tests"
+            )
 
     def probe(
         self,
@@ -296,16 +297,19 @@ class Probing:
     def _judged(self, features: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
         """False discovery control over all tasks of a layer, and the verdicts."""
         features = features.copy()
-        # Two ways of being used: the better of two p-values counts twice.
-        pooled = features.pop("pooled_p_top")
-        features["q_top"] = false_discovery_q(pooled.to_numpy())
-        either = np.minimum(1.0, 2 * np.fmin(pooled, features["p_drop"]))
-        features["q_used"] = false_discovery_q(np.where(pooled.isna(), np.nan, either))
-        told = tasks.set_index("task")[["score", "score_top_low", "chance"]]
+        # Within a task: verdicts are read task by task.
+        for test, column in (("top", "pooled_p_top"), ("drop", "p_drop")):
+            features[f"q_{test}"] = np.nan
+            for rows in features.groupby("task").indices.values():
+                q = false_discovery_q(features[column].to_numpy()[rows])
+                features.loc[features.index[rows], f"q_{test}"] = q
+        features = features.drop(columns="pooled_p_top")
+        told = tasks.set_index("task")[["score", "score_low", "score_top_low", "chance"]]
         told = told.loc[features["task"]].reset_index(drop=True)
         features["verdict"] = verdicts(
             features,
-            told=(told["score_top_low"] > told["chance"]).to_numpy(dtype=bool),
+            told=(told["score_low"] > told["chance"]).to_numpy(dtype=bool),
+            told_by_top=(told["score_top_low"] > told["chance"]).to_numpy(dtype=bool),
             above_chance=(told["score"] - told["chance"]).to_numpy(),
             negligible_r2=self.negligible_r2,
             alpha=self.alpha,
@@ -334,6 +338,7 @@ class Probing:
             "seed": seed,
             "provenance": dict(embedded.provenance),
             "versions": versions(),
+            "notes": list(corpus.notes),
             "warnings": _warnings(tables["confounds"], normalise=self.normalise),
         }
 

@@ -54,7 +54,7 @@ class ProbeProfile:
         negligible = result.about["settings"]["negligible_r2"]
         alpha = result.about["settings"]["alpha"]
         features: dict[str, dict[str, Any]] = {}
-        for row in table.drop_duplicates("feature").to_dict("records"):
+        for row in table.drop_duplicates("feature").dropna(subset="r2_all").to_dict("records"):
             carried = "undecided"
             if row["q"] <= alpha and row["selectivity_low"] > negligible:
                 carried = "carried"

@@ -39,7 +39,7 @@ class ProbeResult:
         - ``gain`` = r2_top - r2_top_shuffled with interval; ``p_top``, ``q_top`` of importance
           lying on dimensions that carry the feature, against shuffled labels (`focus_on`);
         - ``drop`` (what the score of the task loses when the feature is erased and the decision
-          learned anew) with interval, ``p_drop``; ``q_used`` (of the better of the last two tests);
+          learned anew) with interval, ``p_drop``, ``q_drop``;
         - ``rmse_all``, ``rmse_top``, ``rmse_random`` (in standard deviations of the feature);
           ``information_increase`` = rmse_all / rmse_top^2 as published, ``information_ratio`` =
           rmse_all / rmse_top;
@@ -123,7 +123,7 @@ _TABLES = tuple(field.name for field in fields(ProbeResult) if field.name != "ab
 
 _SHORT = (
     *("layer", "task", "feature", "category", "verdict"),
-    *("r2_all", "r2_top", "drop", "q", "q_used"),
+    *("r2_all", "r2_top", "drop", "q", "q_top", "q_drop"),
 )
 
 

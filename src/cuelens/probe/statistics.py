@@ -29,7 +29,10 @@ class Interval(NamedTuple):
 
 
 def jackknife(
-    statistic: Callable[..., FloatArray], *per_speaker: FloatArray, level: float = 0.95
+    statistic: Callable[..., FloatArray],
+    *per_speaker: FloatArray,
+    level: float = 0.95,
+    largest: float = np.inf,
 ) -> Interval:
     """A statistic of sums over speakers, with an interval over speakers.
 
@@ -43,6 +46,8 @@ def jackknife(
     per_speaker : ndarray, shape (n_speakers, ...)
         What is summed, a row a speaker.
     level : float
+    largest : float
+        Largest possible value, at which the interval ends.
 
     Returns
     -------
@@ -64,7 +69,7 @@ def jackknife(
     pseudo = n * value - (n - 1) * without
     error = pseudo.std(axis=0, ddof=1) / np.sqrt(n)
     margin = error * scipy.stats.t.ppf(0.5 + level / 2, n - 1)
-    return Interval(value, value - margin, value + margin)
+    return Interval(value, value - margin, np.minimum(value + margin, largest))
 
 
 def one_sided_p(interval: Interval, *, n: int, level: float = 0.95) -> FloatArray:

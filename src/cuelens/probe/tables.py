@@ -39,11 +39,11 @@ def feature_table(
     errors = findings.errors
     base = errors["mean"]
     columns: dict[str, Any] = {"feature": list(names), "category": list(categories)}
-    columns |= _interval("r2_all", jackknife(r2, errors["all"], base))
-    columns |= _interval("r2_within", jackknife(r2, errors["within"], errors["label"]))
+    columns |= _interval("r2_all", jackknife(r2, errors["all"], base, largest=1.0))
+    columns |= _interval("r2_within", jackknife(r2, errors["within"], errors["label"], largest=1.0))
     columns["r2_label"] = r2(errors["label"].sum(axis=0), base.sum(axis=0))
     top = errors["top", task.name]
-    columns |= _interval("r2_top", jackknife(r2, top, base))
+    columns |= _interval("r2_top", jackknife(r2, top, base, largest=1.0))
 
     shuffled = errors.get("shuffled")
     if shuffled is None:
@@ -86,7 +86,7 @@ def feature_table(
     columns["information_ratio"] = columns["rmse_all"] / columns["rmse_top"]
     if "mlp" in errors:
         control = errors["mlp shuffled"].mean(axis=0)
-        columns |= _interval("r2_mlp", jackknife(r2, errors["mlp"], base))
+        columns |= _interval("r2_mlp", jackknife(r2, errors["mlp"], base, largest=1.0))
         columns["r2_mlp_shuffled"] = r2(control.sum(axis=0), base.sum(axis=0))
     drop = _drop(findings, task)
     columns |= _interval("drop", drop)
@@ -109,9 +109,9 @@ def task_row(findings: Findings, task: Task) -> Row:
         for which in ("all", "top", "features")
     }
     score = _score_of(task)
-    row |= _scalars("score", jackknife(score, tallies["all"]))
-    row |= _scalars("score_top", jackknife(score, tallies["top"]))
-    row |= _scalars("score_features", jackknife(score, tallies["features"]))
+    row |= _scalars("score", jackknife(score, tallies["all"], largest=1.0))
+    row |= _scalars("score_top", jackknife(score, tallies["top"], largest=1.0))
+    row |= _scalars("score_features", jackknife(score, tallies["features"], largest=1.0))
     row |= _scalars(
         "better", jackknife(lambda a, b: score(a) - score(b), tallies["all"], tallies["features"])
     )
@@ -123,7 +123,7 @@ def task_row(findings: Findings, task: Task) -> Row:
     )
     for which, name in (("all", "f1"), ("top", "f1_top"), ("features", "f1_features")):
         if task.kind == "emotion":
-            row |= _scalars(name, jackknife(balanced_f1, tallies[which]))
+            row |= _scalars(name, jackknife(balanced_f1, tallies[which], largest=1.0))
         else:
             row |= {name: np.nan, f"{name}_low": np.nan, f"{name}_high": np.nan}
     chosen = [top.n for top in findings.top[task.name]]
@@ -151,7 +151,7 @@ def curve_rows(findings: Findings, task: Task) -> list[Row]:
             tallies = _tallies(findings, task, decision)
             rows.append(
                 {"task": task.name, "which": key[0], "n": key[2]}
-                | _scalars("f1", jackknife(score, tallies))
+                | _scalars("f1", jackknife(score, tallies, largest=1.0))
             )
     return rows
 

@@ -6,18 +6,19 @@ of variance of interest.
 - **carried**: the R2 of all dimensions beats that of shuffled features after false discovery
   control, and the interval of the difference lies above ``negligible``.
 - **not carried**: that interval lies below ``negligible``.
-- **carried and used**: carried, the emotion is told above chance by the dimensions that matter, and
-  one of two tests holds after false discovery control (twice the smaller p-value):
+- **carried and used**: carried, the emotion is told above chance, and one of two tests holds, each
+  at half the false discovery rate:
 
-  - *those dimensions carry it*: importance for the emotion lies on dimensions that carry the
-    feature, more than importance for shuffled labels does; and the dimensions that matter carry
-    more of it than as many chosen for shuffled labels (interval above 0), and at least half of
-    what all dimensions carry;
+  - *the dimensions that matter carry it*: importance for the emotion lies on dimensions that carry
+    the feature, more than importance for shuffled labels does; the dimensions that matter tell the
+    emotion and carry more of the feature than as many chosen for shuffled labels (interval above
+    0), than as many random ones on average, and at least half of what all dimensions carry;
   - *the decision needs it*: with the feature erased and the decision learned anew, the score is
     lower (interval above 0).
-- **carried, not used**: carried, the emotion is told, neither test holds, and one of two intervals
-  says so: the dimensions that matter carry less than half of what all dimensions carry, or without
-  the feature the decision keeps all but a tenth of what it tells above chance.
+- **carried, not used**: carried, the emotion is told, neither test holds, the interval of what the
+  score loses reaches 0, and one of two intervals says so: the dimensions that matter carry less
+  than half of what all dimensions carry, or without the feature the decision keeps all but a tenth
+  of what it tells above chance.
 - **undecided**: everything else.
 
 A verdict is about association: features that go together get verdicts together, and a feature that
@@ -42,6 +43,7 @@ def verdicts(
     features: pd.DataFrame,
     *,
     told: BoolArray,
+    told_by_top: BoolArray,
     above_chance: FloatArray,
     negligible_r2: float,
     alpha: float,
@@ -51,10 +53,11 @@ def verdicts(
     Parameters
     ----------
     features : DataFrame
-        With columns ``q``, ``selectivity_low``, ``selectivity_high``, ``q_used``, ``gain_low``,
-        ``r2_all``, ``r2_top``, ``r2_top_high``, ``drop_low`` and ``drop_high`` (see `ProbeResult`).
-    told : ndarray of bool, shape (n_rows,)
-        Whether the emotion of the row is told above chance.
+        With columns ``q``, ``selectivity_low``, ``selectivity_high``, ``q_top``, ``gain_low``,
+        ``r2_all``, ``r2_top``, ``r2_top_high``, ``r2_random``, ``q_drop``, ``drop_low`` and
+        ``drop_high`` (see `ProbeResult`).
+    told, told_by_top : ndarray of bool, shape (n_rows,)
+        Whether the emotion of the row is told above chance, by all and by the top dimensions.
     above_chance : ndarray, shape (n_rows,)
         Its score less chance.
     negligible_r2, alpha : float
@@ -62,12 +65,18 @@ def verdicts(
     carried = (features["q"] <= alpha) & (features["selectivity_low"] > negligible_r2)
     absent = features["selectivity_high"] < negligible_r2
     half = features["r2_all"] / 2
-    in_top = (features["gain_low"] > 0) & (features["r2_top"] >= half)
-    needed = features["drop_low"] > 0
-    used = carried & told & (features["q_used"] <= alpha) & (in_top | needed)
+    in_top = (
+        (features["q_top"] <= alpha / 2)
+        & (features["gain_low"] > 0)
+        & (features["r2_top"] >= np.fmax(half, features["r2_random"]))
+        & told_by_top
+    )
+    needed = (features["q_drop"] <= alpha / 2) & (features["drop_low"] > 0)
+    used = carried & told & (in_top | needed)
     elsewhere = features["r2_top_high"] < half
     kept = features["drop_high"] < NEGLIGIBLE_SHARE * above_chance
-    unused = carried & told & (features["q_used"] > alpha) & (elsewhere | kept)
+    tested = features["q_top"].notna()  # without shuffles nothing is told apart
+    unused = carried & told & tested & ~used & (features["drop_low"] <= 0) & (elsewhere | kept)
     names: dict[Verdict, pd.Series] = {
         "carried and used": used,
         "carried, not used": unused,

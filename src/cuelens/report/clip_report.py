@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cuelens.audio import Audio
-from cuelens.cues import CueReport
+from cuelens.cues import CarriedCues, CueReport
 from cuelens.errors import InputError
 from cuelens.evaluate import RemovalCurve
 from cuelens.explain import Explanation
@@ -47,6 +47,7 @@ def write_clip_report(
     moments: Explanation | None = None,
     moments_removal: RemovalCurve | None = None,
     cues: CueReport | None = None,
+    carried: CarriedCues | None = None,
 ) -> Path:
     """Write ``explanation.json``, ``report.html``, figures (PNG) and sounds (FLAC) into a folder.
 
@@ -64,6 +65,8 @@ def write_clip_report(
     moments_removal : RemovalCurve or None
         Of ``moments``.
     cues : CueReport or None
+    carried : CarriedCues or None
+        What the model's embedding carries, for the JSON; the account says it in words.
 
     Returns
     -------
@@ -80,6 +83,7 @@ def write_clip_report(
                 moments=moments,
                 moments_removal=moments_removal,
                 cues=cues,
+                carried=carried,
             )
         ),
         encoding="utf-8",
@@ -127,6 +131,7 @@ def clip_content(
     moments: Explanation | None = None,
     moments_removal: RemovalCurve | None = None,
     cues: CueReport | None = None,
+    carried: CarriedCues | None = None,
 ) -> dict[str, Any]:
     """Everything that is known of a clip as JSON types: see the JSON page of the documentation."""
     content = explanation.to_dict()
@@ -138,6 +143,8 @@ def clip_content(
             content["moments"]["removal"] = moments_removal.to_dict()
     if cues is not None:
         content |= cues.to_dict()
+    if carried is not None:
+        content["embedding"] = carried.to_dict()
     return content
 
 
