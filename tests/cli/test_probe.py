@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from importlib.resources import files
 
 import numpy as np
 import pandas as pd
@@ -32,7 +33,7 @@ def run(*arguments: str):
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    """Five speakers, two emotions that differ in pitch and level; a table, and vectors that know."""
+    """Five speakers, two emotions that differ in pitch and level; vectors that know the pitch."""
     folder = tmp_path_factory.mktemp("corpus")
     rows, vectors = [], []
     rng = np.random.default_rng(0)
@@ -91,11 +92,11 @@ def test_attached_to_a_model_the_account_says_what_it_carries(corpus, tmp_path):
     assert "attached:" in result.output
     notes = json.loads((tmp_path / "out" / "probe.json").read_text())["notes"]
     assert any("its scores here are too high" in note for note in notes)
-    clip = corpus / "s0-0.wav"
+    clip = str(files("cuelens") / "demo_clips" / "de_male_anger.flac")
     explained = RUNNER.invoke(
-        app, ["explain", str(clip), "--model", str(model), "--target", "anger", "--json"]
+        app, ["explain", clip, "--model", str(model), "--target", "anger", "--json"]
     )
-    content = json.loads(explained.output)
+    content = json.loads(explained.stdout)
     assert content["embedding"]["corpus"] == "clips"
     assert {"cue", "feature", "r2", "low", "high", "carried"} == set(
         content["embedding"]["cues"][0]

@@ -132,8 +132,8 @@ def planted():
     [
         ((0.01, 0.2), {}, "loses by it"),
         ((0.01, 0.02), {}, "loses by it"),  # little, but certainly
-        ((-0.02, 0.03), {}, "does without it"),  # 0.1 x (0.9 - 0.5) = 0.04
-        ((-0.02, 0.05), {}, "undecided"),
+        ((-0.02, 0.03), {}, "does without it"),  # 0.2 x (0.9 - 0.5) = 0.08
+        ((-0.02, 0.09), {}, "undecided"),
         ((-0.02, 0.03), {"better_high": -0.01}, "undecided"),  # worse than the features
         ((-0.02, 0.03), {"score_low": 0.49}, "undecided"),  # not told at all
         ((0.0, 0.03), {}, "does without it"),

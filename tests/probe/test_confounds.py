@@ -121,11 +121,6 @@ def test_uar_of_two_is_chance_for_one_answer():
     assert uar(sums) == 0.5
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="StratifiedKFold warns or fails where a speaker has one or two clips: UserWarning "
-    "'least populated class', ValueError 'n_splits=2 cannot be greater'",
-)
 @pytest.mark.parametrize("n_clips", [1, 2])
 def test_speakers_with_one_or_two_clips(corpus_of, n_clips):
     speakers = np.repeat([f"s{i:02d}" for i in range(20)], n_clips)

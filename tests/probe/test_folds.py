@@ -69,11 +69,6 @@ def test_number_of_folds_out_of_range(n_folds):
         nested_folds(speakers, n_folds)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="with 2 training speakers an inner problem has one part, which no penalty can be chosen "
-    "on (IndexError in Probing); with 1 there is no inner split (ValueError of scikit-learn)",
-)
 @pytest.mark.parametrize(("n_speakers", "n_folds"), [(4, 2), (4, 3), (5, 2)])
 def test_at_least_three_speakers_are_left_to_learn_from(n_speakers, n_folds):
     speakers = np.repeat([f"s{i}" for i in range(n_speakers)], 4)

@@ -100,11 +100,6 @@ def test_a_set_of_dimensions_equals_a_ridge_of_those_columns(n_dimensions, size)
     np.testing.assert_allclose(part.predict(y[fold.train]), predictions, atol=1e-8, rtol=0)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a dimension constant (not at 0) for all speakers an inner fold keeps is divided by "
-    "rounding noise: products that cancel leave 1e-8 of the size, above the limit of 1e-10",
-)
 def test_a_dimension_that_only_one_speaker_moves_away_from_its_value():
     x, y = inputs("plain", 12)
     x[:, 2] = np.where(SPEAKERS == "s3", x[:, 2], 0.1)
@@ -139,11 +134,6 @@ def test_predict_on_equals_on_and_predict(n_dimensions):
     [
         pytest.param(
             30,
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="NestedRidge.on takes the cross products of all dimensions as they are, "
-                "also where `dimensions` has all of them in another order",
-            ),
         ),
         110,
     ],

@@ -62,7 +62,7 @@ def result():
     values[:, 1, 0] += 4 * (emotions == "anger")
     features = rng.normal(size=(n, len(FEATURES)))
     features[:, 0] = values[:, 1, 0] + 0.1 * rng.normal(size=n)
-    return Probing(n_permutations=29, n_random=2).probe(
+    return Probing(n_permutations=40, n_random=2).probe(
         Corpus(name=NASTY, licence="none", table=table),
         EmbeddedCorpus(
             name=NASTY,
@@ -294,7 +294,7 @@ def test_same_result_same_bytes(last, written):
 
 def test_without_shuffles_there_is_still_a_report(last):
     missing = dict.fromkeys(
-        ("q", "q_top", "q_used", "r2_shuffled", "r2_top_shuffled", "p", "p_top")
+        ("q", "q_top", "q_drop", "r2_shuffled", "r2_top_shuffled", "p", "p_top")
     )
     quiet = replace(
         last,

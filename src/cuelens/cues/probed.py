@@ -76,7 +76,7 @@ def expected_cues(result: ProbeResult, layer: str | None = None) -> pd.DataFrame
         - ``needed``: "loses by it" where erasing the cue lowers the score (interval of ``drop``
           above 0, ``q_drop`` up to ``alpha / 2``); "does without it" where the emotion is told
           above chance and no worse than from the features (``better_high`` above 0), and less
-          than a tenth of the score above chance is lost (``drop_high``); else "undecided".
+          than a fifth of the score above chance is lost (``drop_high``); else "undecided".
 
         Both are "not measured" where no functional stands for the cue.
 

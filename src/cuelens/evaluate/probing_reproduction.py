@@ -190,17 +190,24 @@ def _about_noise(found: ProbingReproduction) -> str:
 
 
 def _about_order(found: ProbingReproduction) -> list[str]:
-    measure = f"published, {found.contrasts[0]}"
-    ours = found.order_of("embedding", measure)
-    of_mixture = found.order_of("mixture", measure)
+    """The order of the categories, and whether it is one of the embedding."""
+    measures = {
+        "from neutral" if name == "neutral" else "from the others": f"published, {name}"
+        for name in found.contrasts
+    }
+    ours, of_mixture = (
+        {told: " > ".join(found.order_of(of, measure)) for told, measure in measures.items()}
+        for of in ("embedding", "mixture")
+    )
+    printed = " > ".join(CATEGORIES)
     sentences = [
-        f"Categories by information increase in the published way: {' > '.join(ours)}"
-        + ("" if ours == CATEGORIES else f" (printed: {' > '.join(CATEGORIES)})")
-        + ". A random mixture of the acoustic features gives "
+        f"Categories by information increase in the published way (printed: {printed}): "
+        + "; ".join(f"{order} told {told}" for told, order in ours.items())
+        + ". A random mixture of the acoustic features, that favours none, gives "
         + (
-            "the same order: it says nothing about the embedding."
+            "the same: this is an order of the features, not of the embedding."
             if of_mixture == ours
-            else f"{' > '.join(of_mixture)}."
+            else "; ".join(f"{order} told {told}" for told, order in of_mixture.items()) + "."
         )
     ]
     gains = "gain" if "gain" in set(found.order["measure"]) else "information_increase"

@@ -46,6 +46,14 @@ class Acoustics:
                 f"{len(self.level_db)}, durations {len(self.duration_s)}; expected as many rows of "
                 "each and a name for every column"
             )
+        broken = ~np.isfinite(self.features)
+        if broken.any():
+            row, column = map(int, np.argwhere(broken)[0])
+            raise InputError(
+                f"{self.names[column]} of clip {row} is {self.features[row, column]}; expected "
+                f"numbers ({int(broken.any(axis=1).sum())} clips have such values): leave those "
+                "clips out"
+            )
 
 
 def measure_acoustics(

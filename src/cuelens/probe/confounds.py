@@ -23,6 +23,7 @@ from cuelens.probe.statistics import jackknife, r2
 from cuelens.typing import FloatArray, IntArray
 
 _MOST_CLASSES = 200
+_FEWEST_CLIPS = 4  # of every speaker: on both sides of two nested splits
 ALL_DIMENSIONS = "all"
 
 
@@ -57,14 +58,16 @@ def confounds_of(corpus: Corpus, *, level_db: FloatArray, duration_s: FloatArray
     table = corpus.table
     speakers = table["speaker"].to_numpy(dtype=str)
     by_speaker = nested_folds(speakers)
-    found = [
-        Confound(
-            name="speaker",
-            targets=_one_hot(speakers),
-            is_class=True,
-            folds=_folds_of_clips(speakers),
+    found = []
+    if np.unique(speakers, return_counts=True)[1].min() >= _FEWEST_CLIPS:
+        found.append(
+            Confound(
+                name="speaker",
+                targets=_one_hot(speakers),
+                is_class=True,
+                folds=_folds_of_clips(speakers),
+            )
         )
-    ]
     for name in ("sex", "sentence"):
         if name not in table.columns or table[name].isna().any():
             continue
@@ -121,7 +124,7 @@ def probe_confounds(
         for name, dimensions in {ALL_DIMENSIONS: None, **tops}.items():
             tallies = _tallies(confound, problems, dimensions, speakers)
             statistic = uar if confound.is_class else lambda s: r2(s[..., 0], s[..., 1])
-            interval = jackknife(statistic, tallies, largest=1.0)
+            interval = jackknife(statistic, tallies, largest=1.0, n_folds=len(confound.folds))
             control = np.nan
             if dimensions is not None and draws:
                 n = len(dimensions)

@@ -6,10 +6,11 @@ probe.  The projection
 
 .. math:: P = I - g h^\top / (h^\top g)
 
-takes away what the probe reads: :math:`h^\top P x = 0` for every clip.  With
-:math:`\gamma = 0` it is least-squares concept erasure [1]_: then no linear regression finds
-anything of the feature in :math:`P x`.  The classifier is fitted anew on :math:`P x`, so a loss
-means that the decision *needs* what goes with the feature, not just that it was used.
+takes away what the probe reads, :math:`h^\top P x = 0` for every clip, and all covariance with the
+feature in training, :math:`P g = 0`: no linear regression finds anything of it in :math:`P x`.
+With :math:`\gamma = 0` it is least-squares concept erasure [1]_, the smallest such change.  The
+classifier is fitted anew on :math:`P x`, so a loss means that the decision *needs* what goes with
+the feature, not just that it was used.
 
 References
 ----------

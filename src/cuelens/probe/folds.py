@@ -56,6 +56,11 @@ def nested_folds(speakers: NDArray[np.str_], n_folds: int | None = None) -> list
     folds = []
     for train, test in GroupKFold(n_folds).split(rows, groups=speakers):
         left = speakers[train]
+        if len(np.unique(left)) < MIN_SPEAKERS - 1:
+            raise InputError(
+                f"n_folds is {n_folds}: {len(np.unique(left))} of {len(names)} speakers are left "
+                f"to learn from; expected at least {MIN_SPEAKERS - 1}: ask for more folds"
+            )
         n_inner = min(N_INNER, len(np.unique(left)))
         inner = [part for _, part in GroupKFold(n_inner).split(train, groups=left)]
         folds.append(OuterFold(train, test, inner))

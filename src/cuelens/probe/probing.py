@@ -24,7 +24,7 @@ from cuelens.features.embedding import EmbeddedCorpus
 from cuelens.probe.acoustics import Acoustics
 from cuelens.probe.categories import category
 from cuelens.probe.confounds import confounds_of, probe_confounds
-from cuelens.probe.folds import nested_folds, z_scores_by_speaker
+from cuelens.probe.folds import OuterFold, nested_folds, z_scores_by_speaker
 from cuelens.probe.mlp import mlp_errors
 from cuelens.probe.ranking import IMPORTANCES, Importance
 from cuelens.probe.result import ProbeResult
@@ -165,6 +165,7 @@ class Probing:
 
         step(0)
         parts: dict[str, list[pd.DataFrame]] = {}
+        together = self._correlations(corpus, acoustics)
         for layer in layers:
             x = embedded.layer(layer).astype(np.float64)
             tables: dict[str, list[pd.DataFrame]] = {}
@@ -187,7 +188,9 @@ class Probing:
             ]
             step(1)
             finished = {name: pd.concat(some, ignore_index=True) for name, some in tables.items()}
-            finished["features"] = self._judged(finished["features"], finished["tasks"])
+            finished["features"] = _with_companions(
+                self._judged(finished["features"], finished["tasks"]), together
+            )
             for name, table in finished.items():
                 table.insert(0, "layer", layer)
                 parts.setdefault(name, []).append(table)
@@ -210,9 +213,16 @@ class Probing:
             )
         tasks = emotion_tasks(corpus, emotions=self.emotions, balance=self.balance, seed=self.seed)
         tasks += [value_task(corpus, column) for column in self.values]
+        names = [task.name for task in tasks]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise InputError(
+                f"{', '.join(twice)} would be told twice; expected every emotion and every column "
+                "of values once, under names of their own"
+            )
         speakers = corpus.table["speaker"].to_numpy(dtype=str)
         for task in tasks:
-            nested_folds(speakers[task.rows], self.n_folds)
+            folds = nested_folds(speakers[task.rows], self.n_folds)
             if task.kind == "emotion":
                 voices = len(np.unique(speakers[task.rows][task.targets[:, 0] > 0]))
                 if voices < 3:
@@ -220,6 +230,7 @@ class Probing:
                         f"{corpus.name}: {task.name} is spoken by {voices} of the speakers; "
                         "expected at least three: name other emotions"
                     )
+                _refuse_uneven(corpus.name, task, folds)
         return tasks
 
     def _study(
@@ -294,6 +305,14 @@ class Probing:
             tables.setdefault(name, []).append(table)
         return np.flatnonzero(importance["rank"].to_numpy() <= row["n_top"])
 
+    def _correlations(self, corpus: Corpus, acoustics: Acoustics) -> pd.DataFrame:
+        """How features go together over the clips."""
+        features: FloatArray = np.asarray(acoustics.features, dtype=np.float64)
+        if self.normalise:
+            speakers = corpus.table["speaker"].to_numpy(dtype=str)
+            features = z_scores_by_speaker(features, speakers)
+        return pd.DataFrame(features, columns=list(acoustics.names)).corr()
+
     def _judged(self, features: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
         """False discovery control over all tasks of a layer, and the verdicts."""
         features = features.copy()
@@ -341,6 +360,38 @@ class Probing:
             "notes": list(corpus.notes),
             "warnings": _warnings(tables["confounds"], normalise=self.normalise),
         }
+
+
+def _with_companions(features: pd.DataFrame, together: pd.DataFrame) -> pd.DataFrame:
+    """The used feature that goes most closely with each one, and their correlation."""
+    features = features.assign(goes_with="", goes_with_r=np.nan)
+    for _, rows in features.groupby("task", sort=False):
+        used = rows.loc[rows["verdict"] == "carried and used", "feature"].tolist()
+        for index, name in rows["feature"].items():
+            others = together.loc[name, [other for other in used if other != name]].dropna()
+            if len(others):
+                closest = str(others.abs().idxmax())
+                features.loc[index, ["goes_with", "goes_with_r"]] = [closest, others[closest]]
+    return features
+
+
+def _refuse_uneven(corpus: str, task: Task, folds: Sequence[OuterFold]) -> None:
+    """Every inner fold must have the emotion and others on both sides."""
+    of_class = task.targets[:, 0] > 0
+    for fold in folds:
+        usable = 0
+        for part in fold.inner:
+            inside = of_class[fold.train[part]]
+            outside = np.delete(of_class[fold.train], part)
+            if outside.all() or not outside.any():
+                usable = 0
+                break
+            usable += bool(inside.any() and not inside.all())
+        if usable < 2:
+            raise InputError(
+                f"{corpus}: {task.name} is spoken by too few speakers for nested folds; expected "
+                "it, and something else, on both sides of every split: name other emotions"
+            )
 
 
 def _sharing_rows(tasks: Sequence[Task]) -> list[list[Task]]:

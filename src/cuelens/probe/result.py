@@ -44,7 +44,8 @@ class ProbeResult:
           ``information_increase`` = rmse_all / rmse_top^2 as published, ``information_ratio`` =
           rmse_all / rmse_top;
         - ``r2_mlp`` with interval and ``r2_mlp_shuffled``, where a network was asked for;
-        - ``verdict``.
+        - ``verdict``; ``goes_with``, the feature called used for the same task that correlates most
+          with it over the clips, and ``goes_with_r``, their correlation ("" and NaN where none).
     tasks : DataFrame
         One row a layer and task: ``layer, task, kind, metric`` ("UAR" or "R2"), ``chance``,
         ``n_clips``, ``n_of_class``;

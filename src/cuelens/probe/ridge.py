@@ -54,7 +54,8 @@ class Ridge:
         """From the number of rows, the sums of the dimensions and their cross products."""
         mean = total / n
         centred = products - n * np.outer(mean, mean)
-        scale = _scale(np.diag(centred), np.diag(products), n)
+        # Differences of large products lose digits: what is left of them is no deviation.
+        scale = _scale(np.diag(centred), np.diag(products), n, smallest=1e-7)
         values, vectors = np.linalg.eigh(centred / np.outer(scale, scale))
         return cls(mean=mean, scale=scale, vectors=vectors, values=np.maximum(values, 0.0))
 
@@ -122,7 +123,7 @@ class NestedRidge:
         else:
             if self._products is None:
                 parts = [_products(x_train[part]) for part in self.inner]
-            elif len(dimensions) == len(every):
+            elif np.array_equal(dimensions, every):
                 parts = self._products
             else:
                 block = np.ix_(dimensions, dimensions)
@@ -289,8 +290,10 @@ def _products(rows: FloatArray) -> FloatArray:
     return rows.T @ rows
 
 
-def _scale(deviations: FloatArray, squares: FloatArray, n: int) -> FloatArray:
+def _scale(
+    deviations: FloatArray, squares: FloatArray, n: int, *, smallest: float = _CONSTANT
+) -> FloatArray:
     """Standard deviations from sums of squares; infinity where nothing varies."""
     deviation = np.sqrt(np.maximum(deviations, 0.0) / n)
-    varies = deviation > _CONSTANT * np.maximum(np.sqrt(squares / n), 1e-300)
+    varies = deviation > smallest * np.maximum(np.sqrt(squares / n), 1e-300)
     return np.where(varies, deviation, np.inf)

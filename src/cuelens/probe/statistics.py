@@ -7,6 +7,7 @@ References
 .. [3] Y. Benjamini, Y. Hochberg, "Controlling the false discovery rate", JRSS B 57(1), 1995.
 .. [4] V. Tusher, R. Tibshirani, G. Chu, "Significance analysis of microarrays applied to the
    ionizing radiation response", PNAS 98(9), 2001 (null values pooled over tests).
+.. [5] C. Nadeau, Y. Bengio, "Inference for the generalization error", Machine Learning 52, 2003.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ def jackknife(
     *per_speaker: FloatArray,
     level: float = 0.95,
     largest: float = np.inf,
+    n_folds: int | None = None,
 ) -> Interval:
     """A statistic of sums over speakers, with an interval over speakers.
 
@@ -48,6 +50,10 @@ def jackknife(
     level : float
     largest : float
         Largest possible value, at which the interval ends.
+    n_folds : int, optional
+        The folds in which the speakers were left out.  Folds share training speakers, so that the
+        pseudo-values are not independent: the variance is multiplied by 1 + k / (k - 1), which is
+        the correction of [5]_ for k folds.
 
     Returns
     -------
@@ -68,6 +74,8 @@ def jackknife(
     )
     pseudo = n * value - (n - 1) * without
     error = pseudo.std(axis=0, ddof=1) / np.sqrt(n)
+    if n_folds is not None:
+        error = error * np.sqrt(1.0 + n_folds / (n_folds - 1.0))
     margin = error * scipy.stats.t.ppf(0.5 + level / 2, n - 1)
     return Interval(value, value - margin, np.minimum(value + margin, largest))
 
@@ -96,8 +104,14 @@ def permutation_p(observed: FloatArray, null: FloatArray) -> FloatArray:
     ----------
     observed : ndarray, shape (n_tests,)
     null : ndarray, shape (n_permutations, n_tests)
+
+    Returns
+    -------
+    ndarray, shape (n_tests,)
+        NaN where the observed or a null value is.
     """
-    return (1 + (null >= observed).sum(axis=0)) / (1 + len(null))
+    known = np.isfinite(observed) & np.isfinite(null).all(axis=0)
+    return np.where(known, (1 + (null >= observed).sum(axis=0)) / (1 + len(null)), np.nan)
 
 
 def pooled_permutation_p(observed: FloatArray, null: FloatArray) -> FloatArray:
@@ -112,12 +126,16 @@ def pooled_permutation_p(observed: FloatArray, null: FloatArray) -> FloatArray:
     observed : ndarray, shape (n_tests,)
     null : ndarray, shape (n_permutations, n_tests)
     """
-    centre = null.mean(axis=0)
-    width = np.maximum(null.std(axis=0, ddof=1), 1e-12)
-    standard = (observed - centre) / width
-    pool = np.sort(((null - centre) / width).ravel())
-    at_least = pool.size - np.searchsorted(pool, standard, side="left")
-    return (1 + at_least) / (1 + pool.size)
+    known = np.isfinite(observed) & np.isfinite(null).all(axis=0)
+    p = np.full(len(observed), np.nan)
+    if known.any():
+        centre = null[:, known].mean(axis=0)
+        width = np.maximum(null[:, known].std(axis=0, ddof=1), 1e-12)
+        standard = (observed[known] - centre) / width
+        pool = np.sort(((null[:, known] - centre) / width).ravel())
+        at_least = pool.size - np.searchsorted(pool, standard, side="left")
+        p[known] = (1 + at_least) / (1 + pool.size)
+    return p
 
 
 def false_discovery_q(p: FloatArray) -> FloatArray:

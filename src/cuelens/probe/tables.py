@@ -39,11 +39,13 @@ def feature_table(
     errors = findings.errors
     base = errors["mean"]
     columns: dict[str, Any] = {"feature": list(names), "category": list(categories)}
-    columns |= _interval("r2_all", jackknife(r2, errors["all"], base, largest=1.0))
-    columns |= _interval("r2_within", jackknife(r2, errors["within"], errors["label"], largest=1.0))
+    columns |= _interval("r2_all", _jackknife(findings, r2, errors["all"], base, largest=1.0))
+    columns |= _interval(
+        "r2_within", _jackknife(findings, r2, errors["within"], errors["label"], largest=1.0)
+    )
     columns["r2_label"] = r2(errors["label"].sum(axis=0), base.sum(axis=0))
     top = errors["top", task.name]
-    columns |= _interval("r2_top", jackknife(r2, top, base, largest=1.0))
+    columns |= _interval("r2_top", _jackknife(findings, r2, top, base, largest=1.0))
 
     shuffled = errors.get("shuffled")
     if shuffled is None:
@@ -55,7 +57,7 @@ def feature_table(
         columns["r2_shuffled"] = null.mean(axis=0)
         columns["p"] = permutation_p(columns["r2_all"], null)
         columns["q"] = false_discovery_q(pooled_permutation_p(columns["r2_all"], null))
-    columns |= _interval("selectivity", jackknife(_gain, errors["all"], control, base))
+    columns |= _interval("selectivity", _jackknife(findings, _gain, errors["all"], control, base))
 
     draws = errors.get(("random", task.name))
     random = base if draws is None else draws.mean(axis=0)
@@ -72,7 +74,7 @@ def feature_table(
         focus, null = findings.focus[task.name], findings.focus_shuffled[task.name]
         columns["p_top"] = permutation_p(focus, null)
         columns["pooled_p_top"] = pooled_permutation_p(focus, null)
-    columns |= _interval("gain", jackknife(_gain, top, control, base))
+    columns |= _interval("gain", _jackknife(findings, _gain, top, control, base))
 
     n_rows = len(findings.speakers)
     spread = base.sum(axis=0) / n_rows
@@ -86,7 +88,7 @@ def feature_table(
     columns["information_ratio"] = columns["rmse_all"] / columns["rmse_top"]
     if "mlp" in errors:
         control = errors["mlp shuffled"].mean(axis=0)
-        columns |= _interval("r2_mlp", jackknife(r2, errors["mlp"], base, largest=1.0))
+        columns |= _interval("r2_mlp", _jackknife(findings, r2, errors["mlp"], base, largest=1.0))
         columns["r2_mlp_shuffled"] = r2(control.sum(axis=0), base.sum(axis=0))
     drop = _drop(findings, task)
     columns |= _interval("drop", drop)
@@ -102,18 +104,19 @@ def task_row(findings: Findings, task: Task) -> Row:
         "metric": "UAR" if task.is_class else "R2",
         "chance": 1 / max(2, task.targets.shape[1]) if task.is_class else 0.0,
         "n_clips": len(task.rows),
-        "n_of_class": int(task.targets.sum()) if task.kind == "emotion" else None,
+        "n_of_class": float(task.targets.sum()) if task.kind == "emotion" else np.nan,
     }
     tallies = {
         which: _tallies(findings, task, findings.decisions[which, task.name])
         for which in ("all", "top", "features")
     }
     score = _score_of(task)
-    row |= _scalars("score", jackknife(score, tallies["all"], largest=1.0))
-    row |= _scalars("score_top", jackknife(score, tallies["top"], largest=1.0))
-    row |= _scalars("score_features", jackknife(score, tallies["features"], largest=1.0))
+    row |= _scalars("score", _jackknife(findings, score, tallies["all"], largest=1.0))
+    row |= _scalars("score_top", _jackknife(findings, score, tallies["top"], largest=1.0))
+    row |= _scalars("score_features", _jackknife(findings, score, tallies["features"], largest=1.0))
     row |= _scalars(
-        "better", jackknife(lambda a, b: score(a) - score(b), tallies["all"], tallies["features"])
+        "better",
+        _jackknife(findings, lambda a, b: score(a) - score(b), tallies["all"], tallies["features"]),
     )
     draws = findings.decisions.get(("random", task.name))
     row["score_random"] = (
@@ -123,7 +126,7 @@ def task_row(findings: Findings, task: Task) -> Row:
     )
     for which, name in (("all", "f1"), ("top", "f1_top"), ("features", "f1_features")):
         if task.kind == "emotion":
-            row |= _scalars(name, jackknife(balanced_f1, tallies[which], largest=1.0))
+            row |= _scalars(name, _jackknife(findings, balanced_f1, tallies[which], largest=1.0))
         else:
             row |= {name: np.nan, f"{name}_low": np.nan, f"{name}_high": np.nan}
     chosen = [top.n for top in findings.top[task.name]]
@@ -132,9 +135,10 @@ def task_row(findings: Findings, task: Task) -> Row:
         "n_top_min": min(chosen),
         "n_top_max": max(chosen),
     }
-    stability = ranking_stability(
-        np.stack([top.importance for top in findings.top[task.name]]), n_top=row["n_top"]
-    )
+    importances = np.stack([top.importance for top in findings.top[task.name]])
+    if importances.shape[1] == 1:  # one dimension has no order
+        return row | {"kendall_tau": np.nan, "top_overlap": 1.0, "top_overlap_chance": 1.0}
+    stability = ranking_stability(importances, n_top=row["n_top"])
     return row | {
         "kendall_tau": stability.kendall_tau,
         "top_overlap": stability.top_overlap,
@@ -151,7 +155,7 @@ def curve_rows(findings: Findings, task: Task) -> list[Row]:
             tallies = _tallies(findings, task, decision)
             rows.append(
                 {"task": task.name, "which": key[0], "n": key[2]}
-                | _scalars("f1", jackknife(score, tallies, largest=1.0))
+                | _scalars("f1", _jackknife(findings, score, tallies, largest=1.0))
             )
     return rows
 
@@ -201,8 +205,8 @@ def category_tables(
     values: list[Row] = []
     order: list[Row] = []
     for measure, (statistic, sums) in found.items():
-        interval = jackknife(statistic, *sums)
-        differences = jackknife(partial(_steps, statistic), *sums)
+        interval = _jackknife(findings, statistic, *sums)
+        differences = _jackknife(findings, partial(_steps, statistic), *sums)
         head = {"task": task.name, "measure": measure}
         for j, i in enumerate(present):
             values.append(head | {"category": CATEGORIES[i]} | _scalars("value", _at(interval, j)))
@@ -237,7 +241,7 @@ def _drop(findings: Findings, task: Task) -> Interval:
         ],
         axis=1,
     )
-    return jackknife(lambda a, b: score(a) - score(b), whole, without)
+    return _jackknife(findings, lambda a, b: score(a) - score(b), whole, without)
 
 
 def _tallies(findings: Findings, task: Task, decision: FloatArray) -> FloatArray:
@@ -260,6 +264,14 @@ def _score_of(task: Task) -> Any:
     if task.kind == "all emotions":
         return uar
     return lambda sums: r2(sums[..., 0], sums[..., 1])
+
+
+def _jackknife(
+    findings: Findings, statistic: Callable[..., FloatArray], *sums: FloatArray, **options: float
+) -> Interval:
+    """Intervals over speakers, left out in as many folds as there were."""
+    n_folds = len(next(iter(findings.top.values())))
+    return jackknife(statistic, *sums, n_folds=n_folds, **options)
 
 
 def _interval(name: str, interval: Interval) -> Row:

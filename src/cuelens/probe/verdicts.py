@@ -9,16 +9,15 @@ of variance of interest.
 - **carried and used**: carried, the emotion is told above chance, and one of two tests holds, each
   at half the false discovery rate:
 
+  - *the decision needs it*: with the feature erased and the decision learned anew, the score is
+    lower (interval above 0), by at least a twentieth of what it tells above chance;
   - *the dimensions that matter carry it*: importance for the emotion lies on dimensions that carry
     the feature, more than importance for shuffled labels does; the dimensions that matter tell the
     emotion and carry more of the feature than as many chosen for shuffled labels (interval above
-    0), than as many random ones on average, and at least half of what all dimensions carry;
-  - *the decision needs it*: with the feature erased and the decision learned anew, the score is
-    lower (interval above 0).
-- **carried, not used**: carried, the emotion is told, neither test holds, the interval of what the
-  score loses reaches 0, and one of two intervals says so: the dimensions that matter carry less
-  than half of what all dimensions carry, or without the feature the decision keeps all but a tenth
-  of what it tells above chance.
+    0), than as many random ones on average, and at least half of what all dimensions carry; and it
+    is not sure that the decision does without the feature (as in the next point).
+- **carried, not used**: carried, the emotion is told, and without the feature the decision keeps
+  all but a fifth of what it tells above chance (interval), with no loss shown.
 - **undecided**: everything else.
 
 A verdict is about association: features that go together get verdicts together, and a feature that
@@ -36,7 +35,8 @@ from cuelens.typing import BoolArray, FloatArray
 
 Verdict = Literal["carried and used", "carried, not used", "not carried", "undecided"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
-NEGLIGIBLE_SHARE = 0.1  # of the score above chance
+NEGLIGIBLE_SHARE = 0.2  # of the score above chance: losing less is doing without
+SMALLEST_SHARE = 0.05  # losing less is not needing
 
 
 def verdicts(
@@ -54,8 +54,8 @@ def verdicts(
     ----------
     features : DataFrame
         With columns ``q``, ``selectivity_low``, ``selectivity_high``, ``q_top``, ``gain_low``,
-        ``r2_all``, ``r2_top``, ``r2_top_high``, ``r2_random``, ``q_drop``, ``drop_low`` and
-        ``drop_high`` (see `ProbeResult`).
+        ``r2_all``, ``r2_top``, ``r2_random``, ``q_drop``, ``drop``, ``drop_low`` and ``drop_high``
+        (see `ProbeResult`).
     told, told_by_top : ndarray of bool, shape (n_rows,)
         Whether the emotion of the row is told above chance, by all and by the top dimensions.
     above_chance : ndarray, shape (n_rows,)
@@ -65,18 +65,21 @@ def verdicts(
     carried = (features["q"] <= alpha) & (features["selectivity_low"] > negligible_r2)
     absent = features["selectivity_high"] < negligible_r2
     half = features["r2_all"] / 2
+    kept = (features["drop_high"] < NEGLIGIBLE_SHARE * above_chance) & (features["drop_low"] <= 0)
+    needed = (
+        (features["q_drop"] <= alpha / 2)
+        & (features["drop_low"] > 0)
+        & (features["drop"] >= SMALLEST_SHARE * above_chance)
+    )
     in_top = (
         (features["q_top"] <= alpha / 2)
         & (features["gain_low"] > 0)
         & (features["r2_top"] >= np.fmax(half, features["r2_random"]))
         & told_by_top
+        & ~kept
     )
-    needed = (features["q_drop"] <= alpha / 2) & (features["drop_low"] > 0)
-    used = carried & told & (in_top | needed)
-    elsewhere = features["r2_top_high"] < half
-    kept = features["drop_high"] < NEGLIGIBLE_SHARE * above_chance
-    tested = features["q_top"].notna()  # without shuffles nothing is told apart
-    unused = carried & told & tested & ~used & (features["drop_low"] <= 0) & (elsewhere | kept)
+    used = carried & told & (needed | in_top)
+    unused = carried & told & ~used & kept
     names: dict[Verdict, pd.Series] = {
         "carried and used": used,
         "carried, not used": unused,

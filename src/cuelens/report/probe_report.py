@@ -274,12 +274,16 @@ def _heat(result: ProbeResult, layer: str) -> list[dict[str, Any]]:
 
 
 def _tip(cell: Mapping[str, Any]) -> str:
+    companion = ""
+    if cell["goes_with"]:
+        closest = f"{title(cell['goes_with'])}, which is called used"
+        companion = f". Correlates {_number(cell['goes_with_r'], '2')} with {closest}"
     return (
         f"{title(cell['feature'])}, {cell['task']}: {cell['verdict']}. R² of those that matter "
         f"{_number(cell['r2_top'], '2')}; score lost when erased {_number(cell['drop'], '+3')} "
         f"({_number(cell['drop_low'], '+3')} to {_number(cell['drop_high'], '+3')}), "
         f"q of importance {_number(cell['q_top'], 'q')}, q of loss "
-        f"{_number(cell['q_drop'], 'q')}"
+        f"{_number(cell['q_drop'], 'q')}{companion}"
     )
 
 
