@@ -37,7 +37,7 @@ KINDS = {
 }
 CORPORA = ("ravdess", "emodb-2s")
 N_USED, N_CARRIED, N_EACH, N_NOISE = 6, 20, 4, 152
-N_SEEDS = 5
+N_SEEDS = 3
 
 
 def planted(

@@ -43,7 +43,7 @@ def projection(z, feature, penalty):
 def test_equals_projecting_and_fitting_anew(n_dimensions, feature_penalty):
     x, features, targets, fold, ridge = problem(n_dimensions)
     target_penalty = np.array([1.0, 1e3])
-    found = erased_predictions(
+    found, products = erased_predictions(
         values=ridge.outer.values,
         train=ridge.train,
         test=ridge.test,
@@ -59,6 +59,9 @@ def test_equals_projecting_and_fitting_anew(n_dimensions, feature_penalty):
         for t, alpha in enumerate(target_penalty):
             anew = SklearnRidge(alpha=alpha, solver="svd").fit(train @ p.T, targets[fold.train, t])
             np.testing.assert_allclose(found[j, :, t], anew.predict(test @ p.T), atol=1e-8)
+            known = targets[fold.train, t]
+            product = ((known - known.mean()) * anew.predict(train @ p.T)).mean()
+            np.testing.assert_allclose(products[j, t], product, atol=1e-8)
 
 
 @pytest.mark.parametrize("penalty", [0.0, 10.0, 1e6])
@@ -81,7 +84,7 @@ def test_with_no_penalty_a_target_that_is_the_feature_is_lost():
     _, features, _, fold, ridge = problem(12)
     known = features[fold.train, :1]
     for penalty in (1e-6, 1.0, 1e3):
-        left = erased_predictions(
+        left, _ = erased_predictions(
             values=ridge.outer.values,
             train=ridge.train,
             test=ridge.test,
@@ -96,7 +99,7 @@ def test_with_no_penalty_a_target_that_is_the_feature_is_lost():
 def test_a_feature_that_does_not_vary_takes_nothing_away():
     _, features, targets, fold, ridge = problem(12)
     penalty = np.array([1.0, 10.0])
-    found = erased_predictions(
+    found, _ = erased_predictions(
         values=ridge.outer.values,
         train=ridge.train,
         test=ridge.test,

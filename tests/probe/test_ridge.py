@@ -122,7 +122,7 @@ def test_predict_on_equals_on_and_predict(n_dimensions):
     for size in (3, 25, n_dimensions):
         dimensions = np.sort(np.random.default_rng(size).permutation(n_dimensions)[:size])
         np.testing.assert_allclose(
-            nested.predict_on(dimensions, y[fold.train], penalty=penalty),
+            nested.predict_on(dimensions, y[fold.train], penalty=penalty)[0],
             nested.on(dimensions).predict(y[fold.train], penalty),
             atol=1e-10,
             rtol=0,

@@ -8,7 +8,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import balanced_accuracy_score, r2_score, recall_score, roc_auc_score
 
-from cuelens.probe.scores import SCORES, confusion, counts, decision_scale, uar
+from cuelens.probe.scores import SCORES, confusion, counts, decisions, separation_of, uar
 from cuelens.probe.tasks import Task
 
 
@@ -52,22 +52,31 @@ def test_a_class_that_is_not_there_does_not_count():
     assert uar(confusion(truth, decision).sum(axis=0)) == pytest.approx((0.5 + 1.0) / 2)
 
 
-def test_above_the_share_is_the_decision_of_discriminant_analysis_with_equal_priors():
-    """Regression on 1 and 0 and discriminant analysis give the same direction; for clips spread
-    alike in both classes the ratio passes 1 where the mean of all clips is, which is halfway only
-    if the classes are of equal size."""
+@pytest.mark.parametrize("share", [0.5, 0.2, 0.05])
+def test_one_emotion_is_decided_as_by_discriminant_analysis_with_equal_priors(share):
+    """Regression on 1 and 0 has the direction of discriminant analysis; the bound is midway."""
     rng = np.random.default_rng(1)
-    labels = np.arange(400) % 2
+    labels = (np.arange(400) < 400 * share).astype(int)
     x = rng.standard_normal((400, 3)) + labels[:, None]
     targets = labels[:, None].astype(float)
     predicted = LinearRegression().fit(x, targets).predict(x)
-    ratio = predicted / decision_scale(task_of(targets, "emotion"), targets)
+    separation = separation_of(predicted, targets)
+    of_class = labels == 1
+    expected = predicted[of_class].mean() - predicted[~of_class].mean()
+    np.testing.assert_allclose(separation, expected)
+    decided = decisions(task_of(targets, "emotion"), predicted, targets, separation=separation)
     lda = LinearDiscriminantAnalysis(priors=[0.5, 0.5]).fit(x, labels)
-    np.testing.assert_array_equal(ratio[:, 0] > 1, lda.predict(x) == 1)
+    np.testing.assert_array_equal(decided[:, 0] > 1, lda.predict(x) == 1)
 
 
-def test_values_are_not_scaled():
-    assert decision_scale(task_of(np.ones((4, 1)), "value"), np.ones((4, 1))) == 1.0
+def test_all_emotions_are_compared_to_their_shares_and_values_are_left_alone():
+    targets = np.eye(3)[[0, 0, 0, 1, 2]]
+    predicted = np.array([[0.5, 0.3, 0.2]])
+    none = np.zeros(3)
+    decided = decisions(task_of(targets, "all emotions"), predicted, targets, separation=none)
+    np.testing.assert_allclose(decided, [[0.5 / 0.6, 0.3 / 0.2, 0.2 / 0.2]])
+    same = decisions(task_of(targets, "value"), predicted, targets, separation=none)
+    np.testing.assert_array_equal(same, predicted)
 
 
 def test_inner_scores(told):

@@ -153,8 +153,12 @@ def _about_contrasts(found: ProbingReproduction) -> list[str]:
         f"Other clips and test speakers move a single figure by {100 * sd:.1f} points (SD).",
         "Neutral is told from itself there, hence F1 "
         f"{_percent(_of(neutral, 'neutral', 'egemaps_mean'))}; told from the others on speakers "
-        f"held out it is {_percent(_of(ours, 'neutral', 'egemaps'))} with eGeMAPS and "
-        f"{_percent(_of(ours, 'neutral', 'all'))} with {found.about['embedding']}.",
+        f"held out it is {_percent(_of(ours, 'neutral', 'egemaps'))} with eGeMAPS"
+        + (
+            "."
+            if found.about["embedding"] == "eGeMAPS"
+            else f" and {_percent(_of(ours, 'neutral', 'all'))} with {found.about['embedding']}."
+        ),
     ]
 
 

@@ -35,8 +35,8 @@ def erased_predictions(
     feature_penalty: FloatArray,
     targets: FloatArray,
     target_penalty: FloatArray,
-) -> FloatArray:
-    """Predictions of targets for test rows, with one feature erased at a time.
+) -> tuple[FloatArray, FloatArray]:
+    """Predictions of targets, with one feature erased at a time.
 
     Everything is in the basis of the eigenvectors of the training inputs, where each inverse is a
     division and each erasure changes the cross products by a matrix of rank two.
@@ -54,11 +54,15 @@ def erased_predictions(
 
     Returns
     -------
-    ndarray, shape (n_features, n_test, n_targets)
+    predicted : ndarray, shape (n_features, n_test, n_targets)
+        For test rows.
+    products : ndarray, shape (n_features, n_targets)
+        Mean product of the centred targets with what is predicted for the rows learned from.
     """
     along_features = train.T @ (features - features.mean(axis=0))
     along_targets = train.T @ (targets - targets.mean(axis=0))
     predicted = np.empty((features.shape[1], len(test), targets.shape[1]))
+    products = np.empty((features.shape[1], targets.shape[1]))
     for j in range(features.shape[1]):
         g = along_features[:, j]
         h = g / (values + feature_penalty[j])
@@ -67,6 +71,7 @@ def erased_predictions(
             projected = along_targets
             weights = projected / (values[:, None] + target_penalty)
             predicted[j] = targets.mean(axis=0) + test @ weights
+            products[j] = np.einsum("ij,ij->j", along_targets, weights) / len(train)
             continue
         projected = along_targets - np.outer(g, (h @ along_targets) / c)
         # P S P' = S + [g, Sh] K [g, Sh]' with the 2 x 2 matrix K
@@ -85,4 +90,5 @@ def erased_predictions(
         # decision = weights . P x
         back = weights - np.outer(h, (g @ weights) / c)
         predicted[j] = targets.mean(axis=0) + test @ back
-    return predicted
+        products[j] = np.einsum("ij,ij->j", along_targets, back) / len(train)
+    return predicted, products

@@ -146,15 +146,17 @@ class NestedRidge:
 
     def predict_on(
         self, dimensions: IntArray, targets: FloatArray, *, penalty: FloatArray
-    ) -> FloatArray:
-        """Predictions for the test rows from some dimensions, with given penalties.
+    ) -> tuple[FloatArray, FloatArray]:
+        """Predictions from some dimensions, with given penalties.
 
         The same as ``on(dimensions).predict(targets, penalty)``, by one Cholesky factorisation a
         penalty: for many large sets of dimensions with few targets.
 
         Returns
         -------
-        ndarray, shape (n_test, n_targets)
+        test : ndarray, shape (n_test, n_targets)
+        train : ndarray, shape (n_train, n_targets)
+            For the rows it is fitted to.
         """
         x = self._x_train[:, dimensions]
         mean = x.mean(axis=0)
@@ -173,7 +175,8 @@ class NestedRidge:
                 assume_a="pos",
             )
             weights[:, which] = z.T @ solved if many else solved
-        return targets.mean(axis=0) + ((self._x_test[:, dimensions] - mean) / scale) @ weights
+        z_test = (self._x_test[:, dimensions] - mean) / scale
+        return targets.mean(axis=0) + z_test @ weights, targets.mean(axis=0) + z @ weights
 
     def inner_problems(self) -> Iterator[tuple[IntArray, IntArray, NestedRidge]]:
         """Each inner fold as an outer one: the part left out, the rest, and its ridge.
@@ -274,16 +277,27 @@ class RidgeOnDimensions:
             By default the one that `choose` finds.
         """
         penalty = self.choose(targets) if penalty is None else penalty
-        along = (self.train.T @ targets) / (self.outer.values[:, None] + penalty)
-        return targets.mean(axis=0) + self.test @ along
+        return targets.mean(axis=0) + self.test @ self.along(targets, penalty)
+
+    def validate(self, targets: FloatArray, penalty: FloatArray) -> FloatArray:
+        """Predictions for the training rows by the inner folds, shape (n_train, n_targets)."""
+        predicted = np.empty(targets.shape)
+        for kept, ridge, fitted, held_out in self.inner_folds:
+            known = targets[kept]
+            along = (fitted.T @ known) / (ridge.values[:, None] + penalty)
+            predicted[~kept] = known.mean(axis=0) + held_out @ along
+        return predicted
 
     def weights(self, targets: FloatArray, penalty: FloatArray) -> FloatArray:
         """Weights of the dimensions in standard deviations, shape (n_dimensions, n_targets).
 
         Equal to ``sklearn.linear_model.Ridge`` on standardised inputs.
         """
-        along = (self.train.T @ targets) / (self.outer.values[:, None] + penalty)
-        return self.outer.vectors @ along
+        return self.outer.vectors @ self.along(targets, penalty)
+
+    def along(self, targets: FloatArray, penalty: FloatArray) -> FloatArray:
+        """Weights along the eigenvectors, shape (n_components, n_targets)."""
+        return (self.train.T @ targets) / (self.outer.values[:, None] + penalty)
 
 
 def _products(rows: FloatArray) -> FloatArray:

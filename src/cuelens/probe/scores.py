@@ -10,16 +10,45 @@ from cuelens.probe.tasks import Kind, Task
 from cuelens.typing import FloatArray
 
 
-def decision_scale(task: Task, targets: FloatArray) -> FloatArray:
-    """What predictions are divided by: the share of each class in training, 1 for values.
+def decisions(
+    task: Task, predicted: FloatArray, targets: FloatArray, *, separation: FloatArray
+) -> FloatArray:
+    r"""From what a regression on 1 and 0 predicts to decisions that count classes the same.
 
-    A regression on 1 and 0 predicts the share of the class among clips like this one.  Divided by
-    the share among all clips it is the ratio of likelihoods, so that classes count the same however
-    many clips they have: a clip is taken for the class when the ratio is above 1.
+    - One emotion: above 1 is the emotion.  The bound lies midway between what is predicted for
+      clips of the emotion and for others, as in linear discriminant analysis with equal priors.
+      Their mean is known, the share of the emotion, so that their separation :math:`s` gives the
+      bound :math:`\pi + s (1/2 - \pi)`.
+    - All emotions: predictions divided by the share of the class; the largest is taken.
+    - A value: the prediction.
+
+    Parameters
+    ----------
+    task : Task
+    predicted : ndarray, shape (..., n_rows, n_columns)
+    targets : ndarray, shape (n_train, n_columns)
+        Those learned from.
+    separation : ndarray, shape (..., n_columns)
+        See `separation_of`; used for one emotion.
+
+    Returns
+    -------
+    ndarray, shape (..., n_rows, n_columns)
     """
-    if not task.is_class:
-        return np.ones(targets.shape[1])
-    return np.maximum(targets.mean(axis=0), 1e-12)
+    share = np.maximum(targets.mean(axis=0), 1e-12)
+    if task.kind == "value":
+        return predicted
+    if task.kind == "all emotions":
+        return predicted / share
+    bound = share + np.maximum(separation, 0.0) * (0.5 - share)
+    return 1.0 + predicted - bound[..., None, :]
+
+
+def separation_of(predicted: FloatArray, targets: FloatArray) -> FloatArray:
+    """How far predictions for 1 lie above those for 0, on average, shape (n_columns,)."""
+    share = targets.mean(axis=0)
+    product = ((targets - share) * predicted).mean(axis=0)
+    return product / np.maximum(share * (1.0 - share), 1e-12)
 
 
 def counts(truth: FloatArray, decision: FloatArray) -> FloatArray:

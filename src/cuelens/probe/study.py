@@ -19,7 +19,7 @@ from cuelens.probe.erasure import erased_predictions
 from cuelens.probe.folds import OuterFold, shuffled_within_speakers, sums_by_speaker
 from cuelens.probe.ranking import Importance, importance_of
 from cuelens.probe.ridge import NestedRidge, RidgeOnDimensions
-from cuelens.probe.scores import SCORES, decision_scale
+from cuelens.probe.scores import SCORES, decisions, separation_of
 from cuelens.probe.tasks import Task
 from cuelens.typing import FloatArray, IntArray
 
@@ -69,8 +69,7 @@ class Findings:
     decisions : dict of ndarray, shape (..., n_rows, n_columns)
         Predicted targets, by ``(which, task)`` with which one of ``"all"``, ``"top"``,
         ``"random"`` (leading axis: draws), ``"features"``, ``"erased"`` (features), or by
-        ``(which, task, n)`` with ``"top"``, ``"rest"``, ``"bottom"``.  Those of classes are divided
-        by the share of the class in training: above 1 is more likely than without the clip.
+        ``(which, task, n)`` with ``"top"``, ``"rest"``, ``"bottom"``; see `scores.decisions`.
     focus, focus_shuffled : dict of ndarray, shape (n_features,) and (n_shuffles, n_features)
         By task, see `focus_on`; sums over the outer folds, for the labels and for shuffled ones.
     top : dict of list of TopDimensions
@@ -209,7 +208,6 @@ class LayerStudy:
     ) -> None:
         """The task from all dimensions, from those that matter, without each feature."""
         y, targets = self.y[fold.train], task.targets[fold.train]
-        scale = decision_scale(task, targets)
         penalty = full.choose(targets)
         importance = importance_of(
             self.importance, full, targets, penalty=penalty, is_class=task.is_class
@@ -222,20 +220,29 @@ class LayerStudy:
         findings.add_errors(
             ("top", task.name), (self.y[fold.test] - on_top.predict(y)) ** 2, fold.test
         )
-        found: dict[object, FloatArray] = {
-            ("all", task.name): full.predict(targets, penalty),
-            ("top", task.name): on_top.predict(targets),
-            ("features", task.name): on_features.predict(targets),
-            ("erased", task.name): erased_predictions(
-                values=full.outer.values,
-                train=full.train,
-                test=full.test,
-                features=y,
-                feature_penalty=full.choose(y),
-                targets=targets,
-                target_penalty=penalty,
-            ),
-        }
+        for which, part in (("all", full), ("top", on_top), ("features", on_features)):
+            findings.add_decisions((which, task.name), _decide(task, part, targets), fold.test)
+        # Where inner folds would cost too much, the separation is that of the rows learned from,
+        # less as much of it as inner folds take from all dimensions.
+        of_all = separation_of(full.validate(targets, penalty), targets)
+        learned = separation_of(full.train @ full.along(targets, penalty), targets)
+        kept = np.clip(of_all / np.maximum(learned, 1e-12), 0.0, 1.0)
+        share = targets.mean(axis=0)
+        erased, products = erased_predictions(
+            values=full.outer.values,
+            train=full.train,
+            test=full.test,
+            features=y,
+            feature_penalty=full.choose(y),
+            targets=targets,
+            target_penalty=penalty,
+        )
+        separation = kept * products / np.maximum(share * (1 - share), 1e-12)
+        findings.add_decisions(
+            ("erased", task.name),
+            decisions(task, erased, targets, separation=separation),
+            fold.test,
+        )
         for n in self._curve_grid():
             for which, dimensions in (
                 ("top", top.ranking[:n]),
@@ -243,9 +250,13 @@ class LayerStudy:
                 ("bottom", top.ranking[-n:]),
             ):
                 # The penalty that all dimensions chose: 3 sets a number would cost as many searches
-                found[which, task.name, n] = nested.predict_on(dimensions, targets, penalty=penalty)
-        for key, values in found.items():
-            findings.add_decisions(key, values / scale, fold.test)
+                predicted, known = nested.predict_on(dimensions, targets, penalty=penalty)
+                separation = kept * separation_of(known, targets)
+                findings.add_decisions(
+                    (which, task.name, n),
+                    decisions(task, predicted, targets, separation=separation),
+                    fold.test,
+                )
 
     def _choose_n(
         self,
@@ -293,20 +304,15 @@ class LayerStudy:
         y, truth = self.y[fold.train], self.y[fold.test]
         for n, tasks in self._tasks_by_n(findings):
             errors = []
-            decisions: dict[str, list[FloatArray]] = {task.name: [] for task in tasks}
+            found: dict[str, list[FloatArray]] = {task.name: [] for task in tasks}
             for order in draws:
                 part = nested.on(order[:n])
                 errors.append((truth - part.predict(y)) ** 2)
                 for task in tasks:
-                    targets = task.targets[fold.train]
-                    decisions[task.name].append(
-                        part.predict(targets) / decision_scale(task, targets)
-                    )
+                    found[task.name].append(_decide(task, part, task.targets[fold.train]))
             for task in tasks:
                 findings.add_errors(("random", task.name), np.stack(errors), fold.test)
-                findings.add_decisions(
-                    ("random", task.name), np.stack(decisions[task.name]), fold.test
-                )
+                findings.add_decisions(("random", task.name), np.stack(found[task.name]), fold.test)
 
     def _probe_shuffled_labels(
         self,
@@ -366,6 +372,13 @@ class LayerStudy:
     def _curve_grid(self) -> tuple[int, ...]:
         d = self.x.shape[1]
         return tuple(n for n in (*numbers_of_dimensions(d), d // 4, d // 2) if 0 < n < d)
+
+
+def _decide(task: Task, fitted: RidgeOnDimensions, targets: FloatArray) -> FloatArray:
+    """Decisions on the test rows, shape (n_test, n_columns)."""
+    penalty = fitted.choose(targets)
+    separation = separation_of(fitted.validate(targets, penalty), targets)
+    return decisions(task, fitted.predict(targets, penalty), targets, separation=separation)
 
 
 def focus_on(importances: FloatArray, standardised: FloatArray, y: FloatArray) -> FloatArray:

@@ -14,10 +14,9 @@ of variance of interest.
   - *the dimensions that matter carry it*: importance for the emotion lies on dimensions that carry
     the feature, more than importance for shuffled labels does; the dimensions that matter tell the
     emotion and carry more of the feature than as many chosen for shuffled labels (interval above
-    0), than as many random ones on average, and at least half of what all dimensions carry; and it
-    is not sure that the decision does without the feature (as in the next point).
-- **carried, not used**: carried, the emotion is told, and without the feature the decision keeps
-  all but a fifth of what it tells above chance (interval), with no loss shown.
+    0), than as many random ones on average, and at least half of what all dimensions carry.
+- **carried, not used**: carried, the emotion is told, neither test holds, and without the feature
+  the decision keeps all but a fifth of what it tells above chance (interval), with no loss shown.
 - **undecided**: everything else.
 
 A verdict is about association: features that go together get verdicts together, and a feature that
@@ -76,7 +75,6 @@ def verdicts(
         & (features["gain_low"] > 0)
         & (features["r2_top"] >= np.fmax(half, features["r2_random"]))
         & told_by_top
-        & ~kept
     )
     used = carried & told & (needed | in_top)
     unused = carried & told & ~used & kept
