@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from benchmarks import probing
 from benchmarks.cues import (
     markdown_agreement,
     markdown_honesty,
@@ -16,6 +17,7 @@ from benchmarks.cues import (
 )
 from benchmarks.faithfulness import markdown_table
 from benchmarks.moments import markdown_moments
+from benchmarks.probing_truth import markdown_truth
 from benchmarks.run import markdown_occlusion, markdown_speed
 
 from cuelens.models import describe_bundled
@@ -91,3 +93,21 @@ def test_every_make_target_of_the_readme_exists():
 def test_version_is_the_same_everywhere():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert f"version: {project['version']}" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_figures_on_probing_are_the_measured_ones():
+    page = (ROOT / "docs" / "probing.md").read_text(encoding="utf-8")
+    assert probing.markdown_speed(results_of("probing_speed")) in page
+    assert markdown_truth(results_of("probing_truth")) in page
+    measured = {
+        file.stem: json.loads(file.read_text(encoding="utf-8"))
+        for corpus in probing.CORPORA
+        for file in sorted((ROOT / "benchmarks" / "results").glob(f"probing_{corpus}-*.json"))
+    }
+    assert "probing_ravdess-byols" in measured
+    for found in measured.values():
+        assert probing.markdown_dimensions(found) in page
+    assert probing.markdown_features(measured["probing_ravdess-byols"]) in page
+    assert probing.markdown_noise(measured) in page
+    assert probing.markdown_order(measured) in page
+    assert results_of("probing_speed")["grid_search_over_shared"] >= 50

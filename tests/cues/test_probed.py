@@ -168,7 +168,7 @@ def test_every_expectation_has_a_row(planted):
 def test_two_questions_by_hand(planted):
     found = expected_cues(planted).set_index(["emotion", "cue"])
     assert found.loc[("anger", "f0_level"), "in_top"] == "more than elsewhere"
-    assert found.loc[("anger", "intensity"), "in_top"] == "yes"
+    assert found.loc[("anger", "intensity"), "in_top"] == "readable"
     assert found.loc[("anger", "speech_rate"), "in_top"] == "no"  # interval -0.3 to -0.1
     # interval of r2_top 0.0 to 0.2 reaches below 0.05, whatever the gain
     assert found.loc[("sadness", "intensity"), "in_top"] == "undecided"
@@ -196,7 +196,8 @@ def test_account_is_true_of_what_was_planted(planted):
     assert "for anger that is more than as many random dimensions do" in text
     assert "the sex" not in text
     assert "1 of 3 steps hold, 1 are reversed and 1 undecided" in text
-    assert "In 1 of 2 cases of a carried feature" in text
+    assert "Of 2 cases of a carried feature and a task, in 1 the dimensions that matter" in text
+    assert "in 0 it is undecided" not in text
     assert "nan" not in text
 
 

@@ -11,11 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from cuelens.cli.console import StagedProgress, err, out, progress_bar
+from cuelens.cli.embedding import embed
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
-    from cuelens.corpora import Corpus
     from cuelens.features.embedding import EmbeddedCorpus
     from cuelens.probe import ProbeResult
 
@@ -157,7 +155,10 @@ def probe(
         _refuse_no_model(attach)
     cache = FeatureCache()
     with progress_bar() as progress:
-        embedded = _embed(found, embedding, cache, progress)
+        embedding_task = progress.add_task(f"embedding with {embedding}", total=len(found))
+        embedded = embed(
+            found, embedding, cache=cache, progress=lambda n: progress.advance(embedding_task, n)
+        )
         task = progress.add_task("measuring 88 acoustic features", total=len(found))
         acoustics = measure_acoustics(
             found, cache=cache, progress=lambda n: progress.advance(task, n)
@@ -186,30 +187,6 @@ def _refuse_no_model(folder: Path) -> None:
     from cuelens.models.folder import read_model_json
 
     read_model_json(folder)
-
-
-def _embed(corpus: Corpus, spec: str, cache: object, progress: Progress) -> EmbeddedCorpus:
-    """Vectors of every clip: from a table, a model, or an embedding by name."""
-    from cuelens.features.embedding import embed_corpus
-    from cuelens.features.embedding_table import EMBEDDING_TABLE_TYPES, read_embedding_table
-    from cuelens.features.load_embedding import load_embedding
-
-    if Path(spec).suffix.lower() in EMBEDDING_TABLE_TYPES:
-        return read_embedding_table(spec, corpus)
-    if spec.startswith("model:"):
-        from cuelens.models import load_model
-        from cuelens.models.model_embedding import embedding_of
-
-        embedding = embedding_of(load_model(spec.removeprefix("model:")))
-    else:
-        embedding = load_embedding(spec)
-    task = progress.add_task(f"embedding with {embedding.name}", total=len(corpus))
-    return embed_corpus(
-        corpus,
-        embedding,
-        cache=cache,  # type: ignore[arg-type]
-        progress=lambda n: progress.advance(task, n),
-    )
 
 
 def _layers(embedded: EmbeddedCorpus, wanted: str) -> tuple[str, ...]:

@@ -9,14 +9,12 @@ import typer
 from rich.table import Table
 
 from cuelens.cli.console import StagedProgress, out, progress_bar
+from cuelens.cli.embedding import embed
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cuelens.corpora import Corpus
     from cuelens.evaluate.probing_reproduction import ProbingReproduction
-    from cuelens.features import FeatureCache
-    from cuelens.features.embedding import EmbeddedCorpus
 
 reproduce_app = typer.Typer(
     no_args_is_help=True,
@@ -95,7 +93,9 @@ def probing(
     cache = FeatureCache()
     with progress_bar() as progress:
         show = StagedProgress(progress)
-        embedded = _embedded(loaded, embedding, cache, show)
+        embedded = embed(
+            loaded, embedding, cache=cache, progress=_Counter(show, embedding, len(loaded))
+        )
         acoustics = measure_acoustics(
             loaded, cache=cache, progress=_Counter(show, "acoustic features", len(loaded))
         )
@@ -127,30 +127,6 @@ class _Counter:
     def __call__(self, n: int) -> None:
         self._done += n
         self._show(self._what, self._done, self._total)
-
-
-def _embedded(
-    corpus: Corpus, embedding: str, cache: FeatureCache, show: StagedProgress
-) -> EmbeddedCorpus:
-    from cuelens.features.embedding import embed_corpus
-    from cuelens.features.embedding_table import EMBEDDING_TABLE_TYPES, read_embedding_table
-    from cuelens.features.load_embedding import load_embedding
-
-    if Path(embedding).suffix.lower() in EMBEDDING_TABLE_TYPES:
-        return read_embedding_table(embedding, corpus)
-    if embedding.startswith("model:"):
-        from cuelens.models import load_model
-        from cuelens.models.model_embedding import embedding_of
-
-        loaded = embedding_of(load_model(embedding.removeprefix("model:")))
-    else:
-        loaded = load_embedding(embedding)
-    return embed_corpus(
-        corpus,
-        loaded,
-        cache=cache,
-        progress=_Counter(show, embedding, len(corpus)),
-    )
 
 
 def _print(found: ProbingReproduction) -> None:

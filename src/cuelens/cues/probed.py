@@ -33,6 +33,7 @@ _COPIED = (
     "q_drop",
 )
 _MAX_NAMED = 4
+_FEW_SPEAKERS = 12  # below, intervals over speakers are wide
 
 
 def shown_layer(result: ProbeResult, layer: str | None = None) -> str:
@@ -69,10 +70,11 @@ def expected_cues(result: ProbeResult, layer: str | None = None) -> pd.DataFrame
         ``r2_top``, ``gain`` and ``drop`` with interval, ``q_top`` and ``verdict`` as in
         `ProbeResult`, and
 
-        - ``in_top``: whether the dimensions that matter carry the cue. "yes" where the interval of
-          ``r2_top`` lies above ``negligible_r2``; "more than elsewhere" where they also carry more
-          of it than as many dimensions chosen for shuffled labels (``q_top`` up to ``alpha / 2``,
-          interval of ``gain`` above 0); "no" where the interval lies below; else "undecided".
+        - ``in_top``: whether the dimensions that matter carry the cue. "readable" where the
+          interval of ``r2_top`` lies above ``negligible_r2``; "more than elsewhere" where they also
+          carry more of it than as many dimensions chosen for shuffled labels (``q_top`` up to
+          ``alpha / 2``, interval of ``gain`` above 0); "no" where the interval lies below; else
+          "undecided".
         - ``needed``: "loses by it" where erasing the cue lowers the score (interval of ``drop``
           above 0, ``q_drop`` up to ``alpha / 2``); "does without it" where the emotion is told
           above chance and no worse than from the features (``better_high`` above 0), and less
@@ -141,7 +143,7 @@ def needed(feature: Any, task: Any, *, alpha: float) -> str:
 def _in_top(row: dict[str, Any], *, negligible_r2: float, alpha: float) -> str:
     if row["r2_top_low"] > negligible_r2:
         more = row["q_top"] <= alpha / 2 and row["gain_low"] > 0
-        return "more than elsewhere" if more else "yes"
+        return "more than elsewhere" if more else "readable"
     return "no" if row["r2_top_high"] < negligible_r2 else "undecided"
 
 
@@ -251,7 +253,11 @@ def _carried(result: ProbeResult, features: pd.DataFrame, tasks: pd.DataFrame) -
 
 def _in_the_top(result: ProbeResult, features: pd.DataFrame) -> str:
     """Whether the dimensions that matter are those that carry a feature."""
-    carried = features[features["verdict"].isin(["carried and used", "carried, not used"])]
+    settings = result.about["settings"]
+    is_carried = (features["q"] <= settings["alpha"]) & (
+        features["selectivity_low"] > settings["negligible_r2"]
+    )
+    carried = features[is_carried]
     if carried.empty:
         return ""
     rate = result.about["settings"]["alpha"] / 2
@@ -259,12 +265,17 @@ def _in_the_top(result: ProbeResult, features: pd.DataFrame) -> str:
     used = carried["verdict"] == "carried and used"
     needs = (carried["q_drop"] <= rate) & (carried["drop_low"] > 0)
     text = (
-        f"In {int(more.sum())} of {len(carried)} cases of a carried feature and a task, the "
+        f"Of {len(carried)} cases of a carried feature and a task, in {int(more.sum())} the "
         "dimensions that matter carry more of the feature than as many chosen for shuffled labels"
     )
     if used.any():
         text += f"; {int((used & needs).sum())} of the {int(used.sum())} cases called used lose "
         text += "score when the feature is erased"
+    left = int((carried["verdict"] == "undecided").sum())
+    if left:
+        text += f"; in {left} it is undecided whether the feature is used"
+        if result.about["n_speakers"] < _FEW_SPEAKERS:
+            text += f", which is to be expected of {result.about['n_speakers']} speakers"
     return text + "."
 
 
@@ -356,10 +367,10 @@ def _stable(tasks: pd.DataFrame) -> str:
     if shares.empty:
         return ""
     chance, tau = tasks["top_overlap_chance"], tasks["kendall_tau"]
-    clear = (tasks["top_overlap"] > 2 * chance).all()
+    clear = (tasks["top_overlap"] > chance + 0.1).all()
     return (
-        f"Two folds share {_range(shares, '.0%')} of the dimensions that matter (by chance "
-        f"{_range(chance, '.0%')}) and rank all of them alike with a Kendall τ of "
+        f"Two folds share {_range(shares, '.0%')} of the dimensions that matter (for shuffled "
+        f"labels {_range(chance, '.0%')}) and rank all of them alike with a Kendall τ of "
         f"{_range(tau, '.2f')}: "
         + ("read them as a group, not one by one." if clear else "little is stable in them.")
     )

@@ -171,10 +171,14 @@ def _read_frame(path: Path) -> _Rows:
         or pd.api.types.is_complex_dtype(frame[name])
     ]
     if others:
-        example = frame[others[0]].iloc[0]
+        column = frame[others[0]]
+        numbers = pd.to_numeric(column, errors="coerce") if column.dtype != bool else None
+        words = column.isna() if numbers is None else numbers.isna() & column.notna()
+        row = int(np.argmax(words.to_numpy())) if words.any() else 0
         raise InputError(
             f"{path}: {len(others)} columns hold something else than numbers, such as "
-            f"{others[0]!r} ({example!r}); expected file, start, end and numbers: leave them out"
+            f"{others[0]!r} with {column.iloc[row]!r} in row {row}; expected file, start, end and "
+            "numbers: mend the value, or leave the column out"
         )
     values = frame[columns].to_numpy(dtype=np.float64, na_value=np.nan)
     return _Rows(
@@ -256,17 +260,16 @@ def _rows_of_clips(path: Path, table: _Rows, corpus: Corpus) -> list[int]:
         else:
             row_of[clip] = row
     without = [clip for clip in range(len(corpus)) if clip not in row_of]
-    if strangers:
-        raise InputError(
-            f"{path}: {len(strangers)} of {len(table.files)} rows are of no clip of {corpus.name}, "
-            f"such as {strangers[0]}; expected paths as in the corpus, such as "
-            f"{corpus.table['file'].iloc[without[0] if without else 0]}: leave the others out"
-        )
     if without:
+        missing = str(corpus.table["file"].iloc[without[0]])
+        there = "" if Path(missing).exists() else ", a file that does not exist"
+        others = "".join(
+            f"; {len(strangers)} rows are of no clip, such as {name}" for name in strangers[:1]
+        )
         raise InputError(
             f"{path}: {len(without)} of {len(corpus)} clips of {corpus.name} have no row, such as "
-            f"{corpus.table['file'].iloc[without[0]]}; expected one for each: add them, or leave "
-            "the clips out of the corpus"
+            f"{missing}{there}{others}; expected one for each, under the path "
+            "or the name of its file: add them, or leave the clips out of the corpus"
         )
     return [row_of[clip] for clip in range(len(corpus))]
 

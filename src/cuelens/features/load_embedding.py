@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 
 from cuelens.errors import InputError
@@ -108,7 +109,9 @@ def load_embedding(spec: str) -> Embedding:
         from cuelens.features.hugging_face import HuggingFaceEncoder  # imported when used: optional
 
         return HuggingFaceEncoder(checkpoint=rest)
+    near = difflib.get_close_matches(kind, ("egemaps", "compare", "byols", "dvectors"), n=1)
+    guess = f" (did you mean {near[0]}?)" if near else ""
     raise InputError(
-        f"unknown embedding {spec!r}; expected egemaps, compare, byols, byols:FILE, dvectors, "
-        "hf:ORG/NAME or hf:FOLDER, or a table: FILE.npy, .parquet, .csv"
+        f"unknown embedding {spec!r}{guess}; expected egemaps, compare, byols, byols:FILE, "
+        "dvectors, hf:ORG/NAME or hf:FOLDER, model:NAME, or a table: FILE.npy, .parquet, .csv"
     )

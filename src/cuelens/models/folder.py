@@ -26,6 +26,7 @@ MODEL_FILES = (
     "model.onnx",
     "model.safetensors",
     "model.skops",
+    "probe.json",
 )
 _WEIGHTS = ("model.onnx", "model.safetensors", "model.skops")
 

@@ -54,7 +54,8 @@ class ProbeResult:
           acoustic features instead of the embedding), ``better`` = score - score_features;
         - ``f1``, ``f1_top``, ``f1_features`` (both classes counting the same), most with interval;
         - ``n_top`` (median over folds), ``n_top_min``, ``n_top_max``, and how far the folds agree
-          on what matters: ``kendall_tau``, ``top_overlap``, ``top_overlap_chance``.
+          on what matters: ``kendall_tau``, ``top_overlap``, ``top_overlap_chance`` (the same for
+          shuffled labels; folds share training speakers).
     curve : DataFrame
         ``layer, task, which`` ("top", "rest", "bottom"), ``n``, ``f1`` (or R2) with interval.
     importance : DataFrame

@@ -25,6 +25,7 @@ from cuelens.typing import FloatArray, IntArray
 
 _COLUMNS_AT_ONCE = 2200  # shuffled features predicted together: bounds memory
 STEPS_PER_FOLD = 3
+_RANKINGS_KEPT = 20  # for shuffled labels, to tell how far folds agree on nothing
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,6 +75,8 @@ class Findings:
         By task, see `focus_on`; sums over the outer folds, for the labels and for shuffled ones.
     top : dict of list of TopDimensions
         By task, one an outer fold.
+    importances_shuffled : dict of list of ndarray, shape (n, n_dimensions)
+        By task, one an outer fold: importance for some shuffled labels, the same in every fold.
     """
 
     speakers: NDArray[np.str_]
@@ -82,6 +85,7 @@ class Findings:
     focus: dict[str, FloatArray] = field(default_factory=dict)
     focus_shuffled: dict[str, FloatArray] = field(default_factory=dict)
     top: dict[str, list[TopDimensions]] = field(default_factory=dict)
+    importances_shuffled: dict[str, list[FloatArray]] = field(default_factory=dict)
 
     def add_errors(self, key: object, errors: FloatArray, rows: IntArray) -> None:
         """Sum squared errors, shape (..., n_test, n_features), by speaker."""
@@ -341,6 +345,9 @@ class LayerStudy:
             if not found:
                 continue
             importances = np.stack(found)
+            for task in tasks:
+                kept = findings.importances_shuffled.setdefault(task.name, [])
+                kept.append(importances[:_RANKINGS_KEPT])
             rankings = np.argsort(-importances, axis=1, kind="stable")
             focus = focus_on(importances, full.standardised, y)
             names = {task.name for task in tasks}
