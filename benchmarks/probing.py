@@ -5,6 +5,7 @@ Parts (all of them without arguments; about two hours on two cores):
 - ``speed``: the ridge regressions of six emotions, by grid search as published and by cuelens, in
   one run; one whole emotion of the grid search is measured, the other five are taken to be like it.
 - ``whole``: probing BYOL-S on RAVDESS, after extraction.
+- ``logistic``: recall of the decision beside that of logistic regression.
 - ``ravdess-byols``, ``emodb-2s-byols``, ...: both procedures on a corpus and an embedding.
 
 Every part writes ``results/probing_PART.json``.
@@ -19,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -31,7 +33,7 @@ from cuelens.features import FeatureCache
 from cuelens.features.embedding import embed_corpus
 from cuelens.features.load_embedding import load_embedding
 from cuelens.probe import CATEGORIES, Probing, measure_acoustics
-from cuelens.probe.folds import nested_folds
+from cuelens.probe.folds import nested_folds, z_scores_by_speaker
 from cuelens.probe.published import (
     EMOTIONS,
     PENALTIES,
@@ -41,6 +43,8 @@ from cuelens.probe.published import (
     ridge_rmse,
 )
 from cuelens.probe.ridge import NestedRidge
+from cuelens.probe.scores import decisions, separation_of
+from cuelens.probe.tasks import emotion_tasks
 from cuelens.provenance import versions
 
 RESULTS = Path(__file__).parent / "results"
@@ -182,6 +186,43 @@ def measure_whole() -> dict[str, Any]:
     }
 
 
+def measure_logistic() -> dict[str, Any]:
+    """Recall of the decision and of balanced logistic regression, BYOL-S on RAVDESS, same folds."""
+    corpus, cache = load_corpus("ravdess"), FeatureCache()
+    embedded = embed_corpus(corpus, load_embedding("byols"), cache=cache)
+    speakers = corpus.table["speaker"].to_numpy(dtype=str)
+    x = z_scores_by_speaker(embedded.layer(embedded.layers[-1]), speakers)
+    told = {}
+    for task in emotion_tasks(corpus):
+        if task.kind != "emotion":
+            continue
+        truth = task.targets[:, 0]
+        answers = {"ridge": np.zeros(len(truth)), "logistic": np.zeros(len(truth))}
+        for fold in nested_folds(speakers):
+            ridge = NestedRidge(x, train=fold.train, test=fold.test, inner=fold.inner).on()
+            targets = task.targets[fold.train]
+            penalty = ridge.choose(targets)
+            apart = separation_of(ridge.validate(targets, penalty), targets)
+            decided = decisions(task, ridge.predict(targets, penalty), targets, separation=apart)
+            answers["ridge"][fold.test] = decided[:, 0] > 1
+            splits = [(np.delete(np.arange(len(fold.train)), part), part) for part in fold.inner]
+            logistic = GridSearchCV(
+                make_pipeline(
+                    StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=300)
+                ),
+                {"logisticregression__C": [1e-4, 1e-3, 1e-2]},
+                cv=splits,
+                scoring="balanced_accuracy",
+            ).fit(x[fold.train], truth[fold.train])
+            answers["logistic"][fold.test] = logistic.predict(x[fold.test])
+        told[task.name] = {
+            name: float(balanced_accuracy_score(truth, given)) for name, given in answers.items()
+        }
+        print(f"  {task.name}: {told[task.name]}", flush=True)
+    mean = {name: float(np.mean([row[name] for row in told.values()])) for name in answers}
+    return {"told": told, "mean": mean}
+
+
 def reproduce(corpus_name: str, embedding_name: str) -> dict[str, Any]:
     """Both procedures on one corpus and embedding."""
     corpus, cache = load_corpus(corpus_name), FeatureCache()
@@ -302,6 +343,7 @@ def _interval(row: dict[str, Any], name: str) -> str:
 PARTS = {
     "speed": measure_speed,
     "whole": measure_whole,
+    "logistic": measure_logistic,
     **{
         f"{corpus}-{embedding}": lambda c=corpus, e=embedding: reproduce(c, e)
         for embedding in EMBEDDINGS

@@ -264,7 +264,7 @@ def test_without_a_connection_the_error_says_where_from(published, monkeypatch):
 def real_weights(data_dir):
     file = data_dir / "weights" / "byols_default512.pth"
     if not file.is_file():
-        pytest.skip(f"{file} is missing")
+        pytest.skip(f"no real speech: {file} is missing")
     return file
 
 

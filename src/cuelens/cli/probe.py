@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -171,10 +172,12 @@ def probe(
             progress=StagedProgress(progress),
         )
     if embedding.startswith("model:"):
-        result.about["notes"].append(
+        note = (
             "If the model itself has learned from these clips, its scores here are too high: they "
             "are for speakers left out of the probe, not out of the model's training."
         )
+        notes = [*result.about["notes"], note]
+        result = replace(result, about={**result.about, "notes": notes})
     report = write_probe_report(result, out_dir)
     _print(result)
     if attach is not None:

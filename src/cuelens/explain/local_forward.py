@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import copy
 import operator
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, reduce
@@ -86,7 +87,7 @@ class _Map:
         return torch.where(inside, rows, height * width).flatten()
 
 
-class _Step:
+class _Step(ABC):
     """One layer on changes.  ``window`` plans, ``run`` computes; both take those of its inputs."""
 
     def window(self, *inputs: _Window) -> _Window:
@@ -96,8 +97,8 @@ class _Step:
         """Working memory per rectangle."""
         return 0.0
 
-    def run(self, shift: Tensor, after: _Window, *inputs: tuple[Tensor, _Window]) -> Tensor:
-        raise NotImplementedError
+    @abstractmethod
+    def run(self, shift: Tensor, after: _Window, *inputs: tuple[Tensor, _Window]) -> Tensor: ...
 
 
 @dataclass

@@ -163,11 +163,6 @@ class ByolS(Embedding):
         return SAMPLE_RATE
 
     @property
-    def layers(self) -> tuple[str, ...]:
-        """``("embedding",)``."""
-        return ("embedding",)
-
-    @property
     def dimensions(self) -> tuple[str, ...]:
         """``("1", ..., "512")``."""
         return tuple(str(i + 1) for i in range(N_DIMENSIONS))

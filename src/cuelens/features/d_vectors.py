@@ -62,11 +62,6 @@ class DVectors(Embedding):
         return int(resemblyzer.sampling_rate)
 
     @property
-    def layers(self) -> tuple[str, ...]:
-        """``("embedding",)``."""
-        return ("embedding",)
-
-    @property
     def dimensions(self) -> tuple[str, ...]:
         """``("1", ..., "256")``."""
         return tuple(str(i + 1) for i in range(N_DIMENSIONS))

@@ -1,7 +1,7 @@
 """Embeddings: one vector a clip, and one a layer where there are layers.
 
-A new embedding is a class with a ``name``, a ``sample_rate``, its ``layers`` and `embed_layers`;
-everything else is here.
+A new embedding is a class with a ``name``, a ``sample_rate``, ``dimensions``, a ``recipe`` and
+`embed_layers`, and its ``layers`` if there are several; everything else is here.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Embedding(ABC):
         """Rate of the waveforms it takes, in Hz."""
 
     @property
-    @abstractmethod
     def layers(self) -> tuple[str, ...]:
         """Names of its layers, first to last; the last is the embedding itself."""
+        return ("embedding",)
 
     @property
     @abstractmethod

@@ -314,7 +314,7 @@ class Probing:
         return pd.DataFrame(features, columns=list(acoustics.names)).corr()
 
     def _judged(self, features: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
-        """False discovery control over all tasks of a layer, and the verdicts."""
+        """False discovery control within every task, and the verdicts."""
         features = features.copy()
         # Within a task: verdicts are read task by task.
         for test, column in (("top", "pooled_p_top"), ("drop", "p_drop")):

@@ -153,7 +153,8 @@ class LayerStudy:
         for fold in self.folds:
             nested = NestedRidge(self.x, train=fold.train, test=fold.test, inner=fold.inner)
             full = nested.on()
-            self._probe_all(findings, fold, full, shuffles)
+            feature_penalty = full.choose(self.y[fold.train])
+            self._probe_all(findings, fold, full, feature_penalty, shuffles)
             self.progress(1)
             inner = [
                 (part, rest, problem, problem.on())
@@ -164,7 +165,9 @@ class LayerStudy:
             ).on()
             for task in self.tasks:
                 n_top = self._choose_n(inner, task, fold)
-                self._probe_task(findings, fold, nested, full, on_features, task, n_top)
+                self._probe_task(
+                    findings, fold, nested, full, feature_penalty, on_features, task, n_top
+                )
             self.progress(1)
             self._probe_random(findings, fold, nested, draws)
             self._probe_shuffled_labels(findings, fold, nested, full, shuffles)
@@ -176,13 +179,15 @@ class LayerStudy:
         findings: Findings,
         fold: OuterFold,
         full: RidgeOnDimensions,
+        feature_penalty: FloatArray,
         shuffles: Sequence[IntArray],
     ) -> None:
         """All dimensions: the features, what emotions leave of them, shuffled features."""
         y = self.y[fold.train]
         truth = self.y[fold.test]
         findings.add_errors("mean", (truth - y.mean(axis=0)) ** 2, fold.test)
-        findings.add_errors("all", (truth - full.predict(y)) ** 2, fold.test)
+        predicted = full.predict(y, feature_penalty)
+        findings.add_errors("all", (truth - predicted) ** 2, fold.test)
         of_label = _means_of(y, self.emotions[fold.train])
         expected = np.stack([of_label.get(e, y.mean(axis=0)) for e in self.emotions[fold.test]])
         residual = y - np.stack([of_label[e] for e in self.emotions[fold.train]])
@@ -206,6 +211,7 @@ class LayerStudy:
         fold: OuterFold,
         nested: NestedRidge,
         full: RidgeOnDimensions,
+        feature_penalty: FloatArray,
         on_features: RidgeOnDimensions,
         task: Task,
         n_top: int,
@@ -237,7 +243,7 @@ class LayerStudy:
             train=full.train,
             test=full.test,
             features=y,
-            feature_penalty=full.choose(y),
+            feature_penalty=feature_penalty,
             targets=targets,
             target_penalty=penalty,
         )
