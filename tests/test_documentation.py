@@ -111,3 +111,7 @@ def test_figures_on_probing_are_the_measured_ones():
     assert probing.markdown_noise(measured) in page
     assert probing.markdown_order(measured) in page
     assert results_of("probing_speed")["grid_search_over_shared"] >= 50
+    assert f"took {results_of('probing_whole')['seconds']:.0f} s after extraction" in page
+    means = results_of("probing_logistic")["mean"]
+    assert f"is {means['ridge']:.3f}, that of a logistic" in page
+    assert f"balanced weights {means['logistic']:.3f}." in page
