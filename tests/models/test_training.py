@@ -132,7 +132,7 @@ def test_training_the_network(corpus, tmp_path):
         predict_windows,
         to_onnx,
     )
-    from cuelens.models.log_mel_cnn import LogMelCnn, onnx_session
+    from cuelens.models.log_mel_cnn import LogMelCnn
     from cuelens.models.training import _read
 
     schedule = Schedule(n_epochs=6, batch_size=16, mixup=0.2)
@@ -147,7 +147,7 @@ def test_training_the_network(corpus, tmp_path):
     assert all(torch.equal(state[name], again[name]) for name in state)
 
     model = LogMelCnn(
-        session=onnx_session(to_onnx(state, 2, recipe.front_end)),
+        network=to_onnx(state, 2, recipe.front_end),
         labels=clips.labels,
         front_end=recipe.front_end,
     )

@@ -11,7 +11,6 @@ References
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import numpy as np
 
 from cuelens.errors import InputError
 from cuelens.features.cache import FeatureCache
+from cuelens.threads import n_threads
 from cuelens.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ class OpenSmile:
     feature_set : {"eGeMAPSv02", "ComParE_2016"}
         88 or 6373 functionals; 25 or 65 low-level descriptors.
     n_workers : int or None
-        Threads that extract at once (openSMILE runs outside Python's lock); None: one a core.
+        Threads that extract at once (openSMILE runs outside Python's lock); None: one a core, or
+        ``OMP_NUM_THREADS``.
     cache : FeatureCache or None
         Where functionals are kept between runs.
     """
@@ -127,7 +128,7 @@ class OpenSmile:
                     progress(1)
                 return row
 
-            n_workers = min(self.n_workers or os.cpu_count() or 1, max(1, len(some)))
+            n_workers = min(self.n_workers or n_threads(), max(1, len(some)))
             with ThreadPoolExecutor(n_workers) as pool:
                 return np.stack(list(pool.map(one, some)))
 

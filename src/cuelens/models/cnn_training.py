@@ -36,7 +36,7 @@ from cuelens.features import FeatureCache, LogMel, OpenSmile
 from cuelens.features.opensmile import FeatureSetName
 from cuelens.models.base import softmax
 from cuelens.models.level import normalise_level
-from cuelens.models.log_mel_cnn import LogMelCnn, WindowedLogMel, onnx_session
+from cuelens.models.log_mel_cnn import LogMelCnn, WindowedLogMel
 from cuelens.models.training import SAMPLE_RATE, Progress, TrainingClips, play_at
 from cuelens.typing import FloatArray, IntArray
 
@@ -207,9 +207,7 @@ class CnnRecipe:
 
     def _model(self, state: dict[str, Tensor]) -> LogMelCnn:
         network = to_onnx(state, len(self._labels), self.front_end)
-        return LogMelCnn(
-            session=onnx_session(network), labels=self._labels, front_end=self.front_end
-        )
+        return LogMelCnn(network=network, labels=self._labels, front_end=self.front_end)
 
 
 _shared: WindowTable

@@ -81,7 +81,7 @@ def load_model_folder(folder: str | Path) -> Model:
             front_end = dict(description["front_end"])
             front_end["log_mel"] = LogMel(**front_end["log_mel"])
             return LogMelCnn(
-                session=_load_onnx(folder, weights["model.onnx"], len(description["labels"])),
+                network=_checked_onnx(folder, weights["model.onnx"], len(description["labels"])),
                 labels=tuple(description["labels"]),
                 front_end=WindowedLogMel(**front_end),
                 name=description["name"],
@@ -120,7 +120,7 @@ def _checked_weights(folder: Path, files: Mapping[str, str]) -> dict[str, bytes]
     return weights
 
 
-def _load_onnx(folder: Path, content: bytes, n_labels: int) -> Any:
+def _checked_onnx(folder: Path, content: bytes, n_labels: int) -> bytes:
     try:
         session = onnx_session(content)
     except Exception as error:  # onnxruntime has no common base for what it raises
@@ -131,7 +131,7 @@ def _load_onnx(folder: Path, content: bytes, n_labels: int) -> Any:
         raise InputError(
             f"{folder}: the network has {n_outputs} outputs and model.json {n_labels} labels"
         )
-    return session
+    return content
 
 
 def _load_skops(folder: Path, content: bytes) -> Any:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from cuelens.features import LogMel
 from cuelens.models.base import softmax
 from cuelens.models.level import normalise_level
 from cuelens.models.network import NetworkInput
+from cuelens.threads import n_threads
 from cuelens.typing import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 _BATCH = 32  # windows through the network at once
+_MADE = ("session", "module")  # from what is given
 _QUIET_DB = 40.0  # windows this far below the loudest one hold no speech
 
 
@@ -123,8 +124,8 @@ class LogMelCnn:
 
     Parameters
     ----------
-    session : onnxruntime.InferenceSession
-        Input (n, 1, n_mels, n_frames) float32, output logits (n, n_labels).
+    network : bytes
+        ONNX: input (n, 1, n_mels, n_frames) float32, output logits (n, n_labels).
     labels : tuple of str
     front_end : WindowedLogMel
     name : str
@@ -132,7 +133,7 @@ class LogMelCnn:
         The same network's weights as safetensors, for ``module``.
     """
 
-    session: onnxruntime.InferenceSession
+    network: bytes = field(repr=False)
     labels: tuple[str, ...]
     front_end: WindowedLogMel = field(default_factory=WindowedLogMel)
     name: str = "log-mel-cnn"
@@ -142,6 +143,15 @@ class LogMelCnn:
     def sample_rate(self) -> int:
         """Rate of the waveforms it takes, Hz."""
         return self.front_end.log_mel.sample_rate
+
+    @cached_property
+    def session(self) -> onnxruntime.InferenceSession:
+        """The network in ONNX Runtime."""
+        return onnx_session(self.network)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For other processes, which make their own session."""
+        return {name: value for name, value in self.__dict__.items() if name not in _MADE}
 
     @cached_property
     def module(self) -> nn.Module:
@@ -195,11 +205,11 @@ class LogMelCnn:
 
 
 def onnx_session(model: str | bytes) -> onnxruntime.InferenceSession:
-    """An ONNX Runtime session on the processor, with one thread a core."""
+    """An ONNX Runtime session on the processor, with as many threads as :func:`n_threads` allows."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = os.cpu_count() or 1
+    options.intra_op_num_threads = n_threads()
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,184 @@
+"""Long evaluations: tasks in several processes, results in a journal that survives a crash.
+
+A task is a key and arguments; its result is JSON.  Every finished task is appended to a file at
+once, so that a run that was killed goes on where it stopped.  Results do not depend on the number
+of processes or on the order in which tasks end.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cuelens.errors import CuelensError, InputError
+from cuelens.threads import THREAD_VARIABLES
+
+Result = dict[str, Any]
+
+
+def run_tasks(
+    work: Callable[..., Result],
+    tasks: Mapping[str, tuple[Any, ...]],
+    *,
+    settings: Mapping[str, Any],
+    journal: Path | None = None,
+    n_workers: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Result]:
+    """Do tasks, each once.
+
+    Parameters
+    ----------
+    work : callable
+        A function of a module, called as ``work(*arguments)``; returns JSON types.
+    tasks : mapping of str to tuple
+        Arguments by key; they are pickled, so sound is best given as a file or a row of a corpus.
+    settings : mapping
+        Everything that the results depend on, as JSON types: a journal of other settings is not
+        continued.
+    journal : path or None
+        File of finished tasks, one JSON line each; None keeps nothing.
+    n_workers : int or None
+        Processes, each with one thread.  None: this process, where nothing is pickled.
+    progress : callable, optional
+        Called with the number of further tasks that are done, those found in the journal first.
+
+    Returns
+    -------
+    dict
+        Results by key in the order of ``tasks``.  A task that fails with a `CuelensError` has the
+        result ``{"error": its message}``.
+
+    Raises
+    ------
+    InputError
+        The journal is of other settings, or cannot be written.
+    """
+    wanted = json.loads(json.dumps({"settings": settings}, sort_keys=True))
+    done = {} if journal is None else _read(journal, wanted)
+    found = {key: done[key] for key in tasks if key in done}
+    if progress and found:
+        progress(len(found))
+    missing = [key for key in tasks if key not in found]
+    if missing:
+        with _appending(journal) as write:
+            for key, result in _results(work, tasks, missing, n_workers):
+                found[key] = json.loads(json.dumps(result))  # the same types as from a journal
+                write({"key": key, "result": result})
+                if progress:
+                    progress(1)
+    return {key: found[key] for key in tasks}
+
+
+def _results(
+    work: Callable[..., Result],
+    tasks: Mapping[str, tuple[Any, ...]],
+    keys: list[str],
+    n_workers: int | None,
+) -> Iterator[tuple[str, Result]]:
+    """Results as they come."""
+    if n_workers is None:
+        for key in keys:
+            yield key, _attempt(work, tasks[key])
+        return
+    context = multiprocessing.get_context("spawn")
+    with (
+        _one_thread_each(),
+        ProcessPoolExecutor(
+            min(n_workers, len(keys)), mp_context=context, initializer=_start_worker
+        ) as pool,
+    ):
+        jobs = {pool.submit(_attempt, work, tasks[key]): key for key in keys}
+        try:
+            for job in as_completed(jobs):
+                yield jobs[job], job.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _attempt(work: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
+    try:
+        return work(*arguments)
+    except CuelensError as error:
+        return {"error": str(error)}
+
+
+def _start_worker() -> None:
+    """One thread in libraries that count their own."""
+    try:
+        import torch
+    except ImportError:
+        return
+    torch.set_num_threads(1)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """What new processes are told about threads."""
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _read(journal: Path, wanted: Mapping[str, Any]) -> dict[str, Result]:
+    """Finished tasks; a last line that was cut off by a crash is removed."""
+    if not journal.exists():
+        journal.write_text(json.dumps(wanted, sort_keys=True) + "\n", encoding="utf-8")
+        return {}
+    content = journal.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    lines = whole.decode("utf-8").splitlines()
+    try:
+        held = json.loads(lines[0]) if lines else None
+        entries = [json.loads(line) for line in lines[1:]]
+        results = {entry["key"]: entry["result"] for entry in entries}
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{journal}: not a journal of cuelens ({error!r}); expected one line a finished task: "
+            "give another folder"
+        ) from error
+    if held is None:
+        journal.write_text(json.dumps(wanted, sort_keys=True) + "\n", encoding="utf-8")
+        return {}
+    if held != wanted:
+        names = _different(held.get("settings", {}), wanted["settings"])
+        raise InputError(
+            f"{journal} is of a run with other settings ({', '.join(names)}); expected the same: "
+            "give another folder, or delete the file to start again"
+        )
+    if len(whole) < len(content):
+        with journal.open("r+b") as file:
+            file.truncate(len(whole))
+    return results
+
+
+def _different(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    return [name for name in sorted({*held, *wanted}) if held.get(name) != wanted.get(name)]
+
+
+@contextmanager
+def _appending(journal: Path | None) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    if journal is None:
+        yield lambda entry: None
+        return
+    with journal.open("a", encoding="utf-8") as file:
+
+        def write(entry: Mapping[str, Any]) -> None:
+            file.write(json.dumps(entry) + "\n")
+            file.flush()
+
+        yield write
