@@ -75,7 +75,8 @@ def test_goes_on_after_a_kill(tmp_path):
         progress=seen.append,
     )
     assert [result["square"] for result in found.values()] == [k**2 for k in range(30)]
-    assert seen[0] == n_before and sum(seen) == 30
+    assert seen[0] == n_before
+    assert sum(seen) == 30
     repeated = [file for file in traces.iterdir() if len(file.read_text()) > 1]
     assert len(repeated) <= 1  # the one that was killed
     assert len([json.loads(line) for line in journal.read_text().splitlines()]) == 31
@@ -94,3 +95,27 @@ def test_a_journal_of_other_settings_is_not_continued(tmp_path):
 def test_a_failure_of_the_program_is_raised(tmp_path):
     with pytest.raises(TypeError):
         run_tasks(square, {"wrong": ("a",)}, settings={}, n_workers=1)
+
+
+def scaled(factor, value):
+    return {"scaled": factor(value)}
+
+
+def double(value):
+    return 2 * value
+
+
+@pytest.mark.parametrize("n_workers", [None, 1])
+def test_what_all_tasks_share(n_workers):
+    found = run_tasks(
+        scaled, {"a": (1,), "b": (2,)}, settings={}, shared=(double,), n_workers=n_workers
+    )
+    assert found == {"a": {"scaled": 2}, "b": {"scaled": 4}}
+
+
+def test_what_cannot_be_sent_to_other_processes():
+    shared = (lambda value: value,)
+    found = run_tasks(scaled, {"a": (1,)}, settings={}, shared=shared)
+    assert found["a"] == {"scaled": 1}
+    with pytest.raises(InputError, match="cannot be sent to other processes"):
+        run_tasks(scaled, {"a": (1,)}, settings={}, shared=shared, n_workers=1)

@@ -7,7 +7,7 @@ from cuelens.corpora.corpus import Corpus, SpeakerFold, SpeakerSplit
 from cuelens.corpora.download import DOWNLOADS, get_corpus
 from cuelens.corpora.emotions import ALIASES, CANONICAL, canonical_emotion
 from cuelens.corpora.layouts import Layout
-from cuelens.corpora.load import LAYOUTS, find_corpus, load_corpus
+from cuelens.corpora.load import LAYOUTS, demo_corpus, find_corpus, load_corpus
 
 __all__ = [
     "ALIASES",
@@ -21,6 +21,7 @@ __all__ = [
     "SpeakerSplit",
     "canonical_emotion",
     "check_corpus",
+    "demo_corpus",
     "find_corpus",
     "get_corpus",
     "load_corpus",

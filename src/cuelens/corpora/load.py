@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -232,3 +233,22 @@ def _with_speakers(corpus: Corpus, *, path: Path | None, pattern: str | None) ->
             )
         speakers.append(match["speaker"])
     return replace(corpus, table=corpus.table.assign(speaker=speakers))
+
+
+def demo_corpus() -> Corpus:
+    """The synthetic clips that come with cuelens: two German voices and an English one."""
+    folder = Path(str(files("cuelens") / "demo_clips"))
+    rows = []
+    for file in sorted(folder.glob("*.flac")):
+        language, voice, emotion = file.stem.split("_")
+        rows.append(
+            {
+                "file": str(file),
+                "start": 0.0,
+                "end": float("nan"),
+                "speaker": f"{language}_{voice}",
+                "emotion": emotion,
+                "sentence": language,
+            }
+        )
+    return Corpus(name="demo clips (synthetic)", licence="Apache-2.0", table=pd.DataFrame(rows))

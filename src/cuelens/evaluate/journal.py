@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import PicklingError
 from typing import Any
 
 from cuelens.errors import CuelensError, InputError
@@ -27,6 +28,7 @@ def run_tasks(
     tasks: Mapping[str, tuple[Any, ...]],
     *,
     settings: Mapping[str, Any],
+    shared: tuple[Any, ...] = (),
     journal: Path | None = None,
     n_workers: int | None = None,
     progress: Callable[[int], None] | None = None,
@@ -36,12 +38,14 @@ def run_tasks(
     Parameters
     ----------
     work : callable
-        A function of a module, called as ``work(*arguments)``; returns JSON types.
+        A function of a module, called as ``work(*shared, *arguments)``; returns JSON types.
     tasks : mapping of str to tuple
         Arguments by key; they are pickled, so sound is best given as a file or a row of a corpus.
     settings : mapping
         Everything that the results depend on, as JSON types: a journal of other settings is not
         continued.
+    shared : tuple
+        First arguments of every task, such as a model; sent to each process once.
     journal : path or None
         File of finished tasks, one JSON line each; None keeps nothing.
     n_workers : int or None
@@ -58,7 +62,8 @@ def run_tasks(
     Raises
     ------
     InputError
-        The journal is of other settings, or cannot be written.
+        The journal is of other settings, or cannot be written; `shared` cannot be sent to other
+        processes.
     """
     wanted = json.loads(json.dumps({"settings": settings}, sort_keys=True))
     done = {} if journal is None else _read(journal, wanted)
@@ -68,7 +73,7 @@ def run_tasks(
     missing = [key for key in tasks if key not in found]
     if missing:
         with _appending(journal) as write:
-            for key, result in _results(work, tasks, missing, n_workers):
+            for key, result in _results(work, shared, tasks, missing, n_workers):
                 found[key] = json.loads(json.dumps(result))  # the same types as from a journal
                 write({"key": key, "result": result})
                 if progress:
@@ -78,6 +83,7 @@ def run_tasks(
 
 def _results(
     work: Callable[..., Result],
+    shared: tuple[Any, ...],
     tasks: Mapping[str, tuple[Any, ...]],
     keys: list[str],
     n_workers: int | None,
@@ -85,16 +91,26 @@ def _results(
     """Results as they come."""
     if n_workers is None:
         for key in keys:
-            yield key, _attempt(work, tasks[key])
+            yield key, _attempt(work, (*shared, *tasks[key]))
         return
     context = multiprocessing.get_context("spawn")
     with (
         _one_thread_each(),
         ProcessPoolExecutor(
-            min(n_workers, len(keys)), mp_context=context, initializer=_start_worker
+            min(n_workers, len(keys)),
+            mp_context=context,
+            initializer=_start_worker,
+            initargs=(work, shared),
         ) as pool,
     ):
-        jobs = {pool.submit(_attempt, work, tasks[key]): key for key in keys}
+        try:
+            jobs = {pool.submit(_attempt_in_worker, tasks[key]): key for key in keys}
+        except (AttributeError, TypeError, PicklingError) as error:
+            raise InputError(
+                f"this cannot be sent to other processes ({error}); expected models and "
+                "explainers made of functions and classes of a module: name the model as "
+                "python:module:name, or do without workers (n_workers=None)"
+            ) from error
         try:
             for job in as_completed(jobs):
                 yield jobs[job], job.result()
@@ -110,8 +126,18 @@ def _attempt(work: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
         return {"error": str(error)}
 
 
-def _start_worker() -> None:
-    """One thread in libraries that count their own."""
+_in_worker: tuple[Callable[..., Result], tuple[Any, ...]]
+
+
+def _attempt_in_worker(arguments: tuple[Any, ...]) -> Result:
+    work, shared = _in_worker
+    return _attempt(work, (*shared, *arguments))
+
+
+def _start_worker(work: Callable[..., Result], shared: tuple[Any, ...]) -> None:
+    """Keep what all tasks share; one thread in libraries that count their own."""
+    global _in_worker  # noqa: PLW0603 (one copy a process)
+    _in_worker = work, shared
     try:
         import torch
     except ImportError:

@@ -205,7 +205,7 @@ class LogMelCnn:
 
 
 def onnx_session(model: str | bytes) -> onnxruntime.InferenceSession:
-    """An ONNX Runtime session on the processor, with as many threads as :func:`n_threads` allows."""
+    """An ONNX Runtime session on the processor, with :func:`n_threads` threads."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
