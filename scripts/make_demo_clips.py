@@ -39,6 +39,7 @@ import soundfile
 import soxr
 
 from cuelens.errors import CuelensError, MissingExtraError
+from cuelens.vocoder import load_world
 
 Array = npt.NDArray[np.float64]
 Pcm = npt.NDArray[np.int16]
@@ -303,26 +304,6 @@ class Espeak:
 
 
 # WORLD
-
-
-def load_world() -> ModuleType:
-    """WORLD's compiled module, without running ``pyworld/__init__.py``.
-
-    That file asks ``pkg_resources`` for its own version, and setuptools dropped it in release 82.
-
-    Raises
-    ------
-    MissingExtraError
-        ``pyworld`` is not installed.
-    """
-    package = importlib.util.find_spec("pyworld")
-    folders = package.submodule_search_locations if package else None
-    spec = importlib.machinery.PathFinder.find_spec("pyworld.pyworld", folders) if folders else None
-    if spec is None or spec.loader is None:
-        raise MissingExtraError("the WORLD vocoder", "synth")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @dataclass(frozen=True, kw_only=True)

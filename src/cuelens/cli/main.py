@@ -13,6 +13,7 @@ from cuelens.cli.console import err, print_error
 from cuelens.cli.corpus import corpus_app
 from cuelens.cli.cues import cues
 from cuelens.cli.demo import demo
+from cuelens.cli.evaluate import evaluate_app
 from cuelens.cli.explain import explain
 from cuelens.cli.models import models
 from cuelens.cli.probe import probe
@@ -35,6 +36,7 @@ app.command()(demo)
 app.command()(models)
 app.command()(train)
 app.add_typer(corpus_app, name="corpus")
+app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(reproduce_app, name="reproduce")
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Protocol
 
 from cuelens.audio import Audio
@@ -14,6 +11,7 @@ from cuelens.errors import InputError
 from cuelens.explain import MAP_EXPLAINERS, EmoLime, Explanation, Occlusion
 from cuelens.models import Model
 from cuelens.models.network import is_network
+from cuelens.python_name import PREFIX, imported
 from cuelens.units import TimeWindows
 
 
@@ -61,21 +59,17 @@ def explainer_named(name: str, *, seed: int = 42) -> Explainer:
     """
     if name in EXPLAINERS:
         return EXPLAINERS[name](seed)
-    if not name.startswith("python:"):
+    if not name.startswith(PREFIX):
         raise InputError(
             f"explainer {name!r}; expected one of {', '.join(EXPLAINERS)}, or "
             "python:package.module:name"
         )
-    module_name, _, attribute = name.removeprefix("python:").partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:  # last, so that a file of the user's never hides a library
-        sys.path.append(here)
-    try:
-        found = getattr(importlib.import_module(module_name), attribute)
-        if isinstance(found, type) or not hasattr(found, "explain"):
+    found = imported(name, "explainer")
+    if isinstance(found, type) or not hasattr(found, "explain"):
+        try:
             found = found()
-    except Exception as error:  # whatever the user's module raises
-        raise InputError(f"explainer {name!r} cannot be made ({error!r})") from error
+        except Exception as error:  # whatever the user's code raises
+            raise InputError(f"explainer {name!r} cannot be made ({error!r})") from error
     if not callable(getattr(found, "explain", None)):
         raise InputError(
             f"explainer {name!r} is {type(found).__name__} without a method explain; expected "

@@ -33,6 +33,7 @@ from sklearn.preprocessing import StandardScaler
 
 from cuelens.errors import MissingExtraError
 from cuelens.features import FeatureCache, LogMel, OpenSmile
+from cuelens.features.one_thread import one_thread
 from cuelens.features.opensmile import FeatureSetName
 from cuelens.models.base import softmax
 from cuelens.models.level import normalise_level
@@ -300,6 +301,65 @@ def _descend(
         rate.step()
         _move_average(average, network, keep=min(0.99, (step + 1) / (step + 10)))
     return {name: value.contiguous() for name, value in average.state_dict().items()}
+
+
+def fit_plain(
+    pictures: FloatArray,
+    truth: IntArray,
+    *,
+    n_labels: int,
+    n_steps: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+    furthest: int = 10,
+) -> dict[str, Tensor]:
+    """Weights of a network trained on pictures as they are, moved in time a little.
+
+    Parameters
+    ----------
+    pictures : ndarray, shape (n, n_mels, n_frames), float32
+        As the front end makes them.
+    truth : ndarray, shape (n,), int
+    n_labels, n_steps, batch_size : int
+        Labels are drawn equally often.
+    learning_rate : float
+        Highest rate of AdamW (one cycle).
+    seed : int
+        The same seed gives the same weights on the same machine.
+    furthest : int
+        Frames that a picture is moved by at most.
+
+    Returns
+    -------
+    dict of str to Tensor
+        State of :class:`~cuelens.models.resnet_small.ResNetSmall`.
+    """
+    rng = np.random.default_rng(seed)
+    chance = 1.0 / np.bincount(truth, minlength=n_labels)[truth]
+    chance /= chance.sum()
+    with torch.random.fork_rng(devices=[]), one_thread():
+        torch.manual_seed(seed)
+        network = ResNetSmall(n_labels).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        optimiser = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.01)
+        rate = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, learning_rate, total_steps=n_steps, pct_start=0.2
+        )
+        network.train()
+        for _ in range(n_steps):
+            drawn = rng.choice(len(truth), batch_size, p=chance)
+            moves = rng.integers(-furthest, furthest + 1, size=batch_size)
+            moved = [np.roll(pictures[k], n, axis=1) for k, n in zip(drawn, moves, strict=True)]
+            x = torch.from_numpy(np.stack(moved))[:, None]
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                embedding = network.embed(x.contiguous(memory_format=torch.channels_last))
+            logits = network.fc(network.dropout(embedding.float()))
+            loss = functional.cross_entropy(logits, torch.from_numpy(truth[drawn]))
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            rate.step()
+    return {name: value.contiguous() for name, value in network.eval().state_dict().items()}
 
 
 def auxiliary_targets(functionals: FloatArray, n_components: int) -> FloatArray:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 from cuelens.errors import InputError
 from cuelens.models.base import CallableModel, Model
 from cuelens.models.folder import load_model_folder, read_model_json
+from cuelens.python_name import imported
 
 BUNDLED = ("emodb-cnn", "emodb-egemaps")
 DEFAULT_MODEL = "emodb-cnn"
@@ -64,18 +63,7 @@ def describe_bundled() -> list[dict[str, Any]]:
 
 
 def _from_python(spec: str) -> Model:
-    module_name, _, attribute = spec.removeprefix("python:").partition(":")
-    if not module_name or not attribute:
-        raise InputError(f"model {spec!r}; expected python:package.module:callable")
-    here = str(Path.cwd())
-    if here not in sys.path:  # last, so that a file of the user's never hides a library
-        sys.path.append(here)
-    try:
-        found = getattr(importlib.import_module(module_name), attribute)
-    except AttributeError as error:
-        raise InputError(f"model {spec!r}: {module_name} has no {attribute!r}") from error
-    except Exception as error:  # whatever the user's module raises while it is imported
-        raise InputError(f"model {spec!r}: cannot import {module_name} ({error!r})") from error
+    found = imported(spec, "model")
     if callable(found) and (isinstance(found, type) or not hasattr(found, "labels")):
         try:
             found = found()
@@ -92,7 +80,7 @@ def _from_python(spec: str) -> Model:
             function=found,
             labels=tuple(found.labels),
             sample_rate=getattr(found, "sample_rate", 16_000),
-            name=attribute,
+            name=spec.rpartition(":")[2],
         )
     raise InputError(
         f"model {spec!r} is {type(found).__name__} without labels; expected predict_proba, labels "

@@ -1,0 +1,19 @@
+"""``cuelens evaluate``: can explanations be trusted?"""
+
+from __future__ import annotations
+
+import typer
+
+from cuelens.cli.evaluate_planted import planted
+
+evaluate_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="Measure whether explanations can be trusted.",
+)
+evaluate_app.command()(planted)
+
+
+@evaluate_app.callback()
+def about() -> None:
+    """Measure whether explanations can be trusted."""
