@@ -129,7 +129,8 @@ def _noise(snr_db: float) -> Callable[..., FloatArray]:
     ) -> FloatArray:
         # Gaussian noise with the spectrum of what is there: its spectrum with random phase.
         spectrum = np.abs(np.fft.rfft(inside))
-        width = max(1, round(200.0 * len(inside) / sample_rate))  # smoothed over 200 Hz
+        # Smoothed over 200 Hz: the noise reaches 100 Hz beyond its band.
+        width = max(1, round(200.0 * len(inside) / sample_rate))
         smooth = np.sqrt(np.convolve(spectrum**2, np.ones(width) / width, mode="same"))
         white = np.fft.rfft(rng.normal(size=len(inside)))
         noise = np.fft.irfft(white * smooth, len(inside))
