@@ -26,7 +26,7 @@ from cuelens import EmoLime, load_corpus
 from cuelens.audio import Audio
 from cuelens.corpora import Corpus
 from cuelens.evaluate import removal_curve
-from cuelens.evaluate.faithfulness import coalition_table
+from cuelens.evaluate.removal import coalition_table
 from cuelens.explain.lime import bernoulli_coalitions, lime_weights
 from cuelens.explain.published import GriffinLimBands
 from cuelens.explain.shapley import all_coalitions

@@ -82,6 +82,48 @@ def test_goes_on_after_a_kill(tmp_path):
     assert len([json.loads(line) for line in journal.read_text().splitlines()]) == 31
 
 
+def slow(seconds, file):
+    Path(file).write_text(str(os.getpid()))
+    time.sleep(seconds)
+    return {}
+
+
+def test_workers_end_with_a_run_that_is_killed(tmp_path):
+    file = tmp_path / "pid"
+    script = (
+        "from tests.evaluate.test_journal import *\n"
+        "if __name__ == '__main__':\n"
+        f"    run_tasks(slow, {{'a': (120, {str(file)!r})}}, settings={{}}, n_workers=1)\n"
+    )
+    (tmp_path / "run.py").write_text(script)
+    root = Path(__file__).parents[2]
+    process = subprocess.Popen(
+        [sys.executable, tmp_path / "run.py"], cwd=root, env={**os.environ, "PYTHONPATH": str(root)}
+    )
+    for _ in range(6000):
+        if file.exists() and file.read_text():
+            break
+        time.sleep(0.05)
+    worker = int(file.read_text())
+    process.kill()
+    process.wait()
+    for _ in range(400):
+        if not runs(worker):
+            return
+        time.sleep(0.05)
+    os.kill(worker, signal.SIGKILL)
+    pytest.fail("the worker went on without its run")
+
+
+def runs(process_id):
+    """Whether a process is there and has not ended."""
+    try:
+        state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
+
+
 def test_a_journal_of_other_settings_is_not_continued(tmp_path):
     journal = tmp_path / "j.jsonl"
     run_tasks(square, tasks(2), settings=SETTINGS, journal=journal)

@@ -36,7 +36,13 @@ def demo(
     Uses real speech when a corpus is named or found under CUELENS_DATA, otherwise synthetic speech
     (espeak-ng and the WORLD vocoder) that comes with cuelens. Nothing is downloaded.
     """
-    from cuelens.cli.explain import CueSettings, carried_cues, explain_one, unique_folders
+    from cuelens.cli.explain import (
+        CueSettings,
+        carried_cues,
+        checked_model,
+        explain_one,
+        unique_folders,
+    )
     from cuelens.explain import EmoLime
     from cuelens.models import load_model
 
@@ -44,6 +50,7 @@ def demo(
     out.print(f"Explaining {len(clips)} clips ({source}) with {model}.", highlight=False)
     loaded = load_model(model)
     carried = carried_cues(model)
+    checked = checked_model(loaded)
     reports = []
     folders = unique_folders([clip.file for clip in clips], out_dir)
     for clip, folder in zip(clips, folders, strict=True):
@@ -54,6 +61,7 @@ def demo(
             model=loaded,
             cues=CueSettings(corpus=known),
             carried=carried,
+            checked=checked,
             start_s=clip.start_s,
             end_s=clip.end_s,
         )

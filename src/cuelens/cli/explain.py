@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cuelens.corpora import Corpus
     from cuelens.cues import Baseline, CarriedCues, CorpusProfile, CueReport
     from cuelens.evaluate import RemovalCurve
+    from cuelens.evaluate.gate import Gate
     from cuelens.explain import EmoLime, Explanation, MapExplainer
     from cuelens.models import Model
 
@@ -61,6 +62,13 @@ class EstimatorName(StrEnum):
 
     shapley = "shapley"
     lime = "lime"
+
+
+class TrustLevel(StrEnum):
+    """How much is tested, of ``--trust``."""
+
+    quick = "quick"
+    full = "full"
 
 
 class VariantName(StrEnum):
@@ -153,6 +161,12 @@ def explain(
     interactions: Annotated[
         bool, typer.Option("--interactions", help="Also weigh pairs of bands (in the JSON).")
     ] = False,
+    trust: Annotated[
+        TrustLevel,
+        typer.Option(
+            help="How far the explanation can be trusted: quick, from what was evaluated anyway; full, also with other sound in the gaps, faint noise, shifts and codecs (several times the work)."
+        ),
+    ] = TrustLevel.quick,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 42,
     out_dir: Annotated[
         Path | None,
@@ -229,6 +243,7 @@ def explain(
     if explainer is ExplainerName.crp:
         chosen = replace(chosen, references=_references(known))  # type: ignore[call-arg]
     carried = carried_cues(model) if cues else None
+    checked = checked_model(loaded)
     folders = unique_folders(clips, out_dir)
     failed = 0
     for clip, folder in zip(clips, folders, strict=True):
@@ -241,6 +256,8 @@ def explain(
                 target=target,
                 cues=wanted,
                 carried=carried,
+                checked=checked,
+                thorough=trust is TrustLevel.full,
                 as_json=json_output,
                 json_lines=len(clips) > 1,
             )
@@ -333,6 +350,8 @@ def explain_one(
     target: str | None = None,
     cues: CueSettings | None = None,
     carried: CarriedCues | None = None,
+    checked: Gate | None = None,
+    thorough: bool = False,
     as_json: bool = False,
     json_lines: bool = False,
     start_s: float = 0.0,
@@ -343,15 +362,18 @@ def explain_one(
     from cuelens.cues import cue_account, cue_report
     from cuelens.errors import InputError
     from cuelens.evaluate import removal_curve
+    from cuelens.evaluate.reliability import reliability, reliability_account
     from cuelens.explain.explanation import dump_json
     from cuelens.report import clip_content, write_clip_report
 
     audio = load_audio(clip, sample_rate=model.sample_rate, start_s=start_s, end_s=end_s)
     explanation = _watched(clip.name, explainer, model, audio, target)
+    windows = explanation.method.parameters.get("units") == "time windows"
     moments = found = None
+    finder = explainer
     if cues is not None:
         timed = explanation
-        if explanation.method.parameters.get("units") != "time windows":
+        if not windows:
             finder = moment_finder(audio.duration_s, cues.window_s, cues.seed)
             timed = moments = _watched(
                 f"{clip.name}: moments", finder, model, audio, explanation.target
@@ -369,22 +391,57 @@ def explain_one(
             explanation = replace(explanation, account=account)
         except InputError as error:  # nothing supports the target, or too short for openSMILE
             err.print(f"[yellow]note:[/yellow] no cues: {escape(str(error))}", highlight=False)
-    report = removal = None
+    report = None
+    removal = removal_curve(explanation, model)
+    moments_removal = None if moments is None else removal_curve(moments, model)
+    with progress_bar() as progress:
+        if thorough:
+            progress.add_task(f"{clip.name}: how far to trust it", total=None)
+        trust = reliability(
+            explanation,
+            model,
+            removal=removal,
+            gate=checked,
+            explainer=explainer if thorough else None,
+            audio=audio,
+        )
+        moments_trust = None
+        if moments is not None:
+            moments_trust = reliability(
+                moments,
+                model,
+                removal=moments_removal,
+                explainer=finder if thorough else None,
+                audio=audio,
+            )
+    explanation = replace(
+        explanation,
+        account=f"{explanation.account}\n"
+        + reliability_account(trust, kind="moments" if windows else "bands"),
+    )
     if folder is not None:
-        removal = removal_curve(explanation, model)
         report = write_clip_report(
             folder,
             explanation=explanation,
             removal=removal,
             audio=audio,
             moments=moments,
-            moments_removal=None if moments is None else removal_curve(moments, model),
+            moments_removal=moments_removal,
             cues=found,
             carried=carried,
+            trust=trust,
+            moments_trust=moments_trust,
         )
     if as_json:
         content = clip_content(
-            explanation, removal=removal, moments=moments, cues=found, carried=carried
+            explanation,
+            removal=removal,
+            moments=moments,
+            moments_removal=moments_removal,
+            cues=found,
+            carried=carried,
+            trust=trust,
+            moments_trust=moments_trust,
         )
         text = dump_json(content)
         if json_lines:
@@ -398,6 +455,16 @@ def explain_one(
             out.print(f"  report: {report}", markup=False, highlight=False, soft_wrap=True)
             out.print()
     return report
+
+
+def checked_model(model: Model) -> Gate:
+    """What speaks against explaining a model at all, with a note for each thing found."""
+    from cuelens.evaluate.gate import gate
+
+    found = gate(model)
+    for flag in found.flags:
+        err.print(f"[yellow]note:[/yellow] {escape(flag.sentence)}", highlight=False)
+    return found
 
 
 def carried_cues(model: str) -> CarriedCues | None:

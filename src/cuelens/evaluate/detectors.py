@@ -112,7 +112,7 @@ class NetworkDetector:
     seed : int
     """
 
-    n_steps: int = 300
+    n_steps: int = 400
     batch_size: int = 16
     learning_rate: float = 4e-3
     seed: int = 0

@@ -157,9 +157,9 @@ EDITS: Mapping[str, PlacedEdit] = MappingProxyType(
             PlacedEdit(name="band-gain", kind="band", change=_gain(12.0)),
             PlacedEdit(name="band-noise", kind="band", change=_noise(-6.0)),
             PlacedEdit(name="moment-gain", kind="moment", change=_gain(20.0)),
-            PlacedEdit(name="moment-noise", kind="moment", change=_noise(-6.0)),
-            PlacedEdit(name="moment-f0", kind="moment", change=_raised_f0(5.0)),
-            PlacedEdit(name="cell-noise", kind="cell", change=_noise(-6.0)),
+            PlacedEdit(name="moment-noise", kind="moment", change=_noise(-10.0)),
+            PlacedEdit(name="moment-f0", kind="moment", change=_raised_f0(9.0)),
+            PlacedEdit(name="cell-noise", kind="cell", change=_noise(-16.0)),
         )
     }
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -138,11 +139,20 @@ def _start_worker(work: Callable[..., Result], shared: tuple[Any, ...]) -> None:
     """Keep what all tasks share; one thread in libraries that count their own."""
     global _in_worker  # noqa: PLW0603 (one copy a process)
     _in_worker = work, shared
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         import torch
     except ImportError:
         return
     torch.set_num_threads(1)
+
+
+def _end_with_parent() -> None:
+    """A worker whose run was killed would otherwise finish its task for nobody."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 @contextmanager

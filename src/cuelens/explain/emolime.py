@@ -38,9 +38,11 @@ from cuelens.explain.lime import (
 )
 from cuelens.explain.published import GriffinLimBands
 from cuelens.explain.shapley import (
+    PERMUTATION_PAIRS,
     all_coalitions,
     exact_interactions,
     exact_shapley,
+    n_pairs_within,
     permutation_coalitions,
     sampled_shapley,
 )
@@ -230,11 +232,11 @@ class EmoLime:
         everything = np.ones((1, n_units), dtype=bool)
         enumerates = self.enumerates(n_units)
         if self.estimator == "shapley" and not enumerates:
-            n_pairs = (self.budget - 2) // (2 * max(1, n_units - 1))
+            n_pairs = n_pairs_within(self.budget, n_units)
             keep, orders = permutation_coalitions(n_units, n_pairs=n_pairs, rng=rng)
             outputs = game(keep.reshape(-1, n_units)).reshape(*keep.shape[:2], -1)
             weights, low, high = sampled_shapley(outputs, orders)
-            return _Estimate(weights, game(~everything)[0], low, high, "permutation pairs")
+            return _Estimate(weights, game(~everything)[0], low, high, PERMUTATION_PAIRS)
         if enumerates:
             keep, sampling = all_coalitions(n_units), ALL_COMBINATIONS
         else:

@@ -85,6 +85,15 @@ def exact_interactions(outputs: FloatArray) -> FloatArray:
     return index
 
 
+PERMUTATION_PAIRS = "permutation pairs"
+"""How sampled Shapley values are recorded."""
+
+
+def n_pairs_within(budget: int, n_units: int) -> int:
+    """Pairs of orders whose coalitions fit a budget of model calls."""
+    return (budget - 2) // (2 * max(1, n_units - 1))
+
+
 def permutation_coalitions(
     n_units: int, *, n_pairs: int, rng: np.random.Generator
 ) -> tuple[BoolArray, IntArray]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from cuelens.models.base import CallableModel, Model, model_name, predict
 from cuelens.models.features_model import FeaturesModel
 from cuelens.models.folder import load_model_folder
+from cuelens.models.level import normalise_level
 from cuelens.models.load import BUNDLED, DEFAULT_MODEL, describe_bundled, load_model
 from cuelens.models.log_mel_cnn import LogMelCnn, WindowedLogMel
 from cuelens.models.network import FrontEnd, NetworkInput, NetworkModel
@@ -30,6 +31,7 @@ __all__ = [
     "load_model",
     "load_model_folder",
     "model_name",
+    "normalise_level",
     "predict",
 ]
 

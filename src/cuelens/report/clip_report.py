@@ -12,6 +12,7 @@ from cuelens.audio import Audio
 from cuelens.cues import CarriedCues, CueReport
 from cuelens.errors import InputError
 from cuelens.evaluate import RemovalCurve
+from cuelens.evaluate.reliability import Reliability
 from cuelens.explain import Explanation
 from cuelens.explain.explanation import dump_json
 from cuelens.explain.figures import (
@@ -25,6 +26,7 @@ from cuelens.features.log_mel import hz_to_mel
 from cuelens.report.encode import data_url, flac_bytes, spectrogram_png, wav_bytes
 from cuelens.report.figures import plot_cues, plot_moments, plot_removal
 from cuelens.report.moments import moments_context
+from cuelens.report.trust import TrustSection
 
 _PLOT_WIDTH, _PLOT_HEIGHT = 560.0, 240.0
 
@@ -48,6 +50,8 @@ def write_clip_report(
     moments_removal: RemovalCurve | None = None,
     cues: CueReport | None = None,
     carried: CarriedCues | None = None,
+    trust: Reliability | None = None,
+    moments_trust: Reliability | None = None,
 ) -> Path:
     """Write ``explanation.json``, ``report.html``, figures (PNG) and sounds (FLAC) into a folder.
 
@@ -67,6 +71,8 @@ def write_clip_report(
     cues : CueReport or None
     carried : CarriedCues or None
         What the model's embedding carries, for the JSON; the account says it in words.
+    trust, moments_trust : Reliability or None
+        How far ``explanation`` and ``moments`` can be trusted.
 
     Returns
     -------
@@ -84,6 +90,8 @@ def write_clip_report(
                 moments_removal=moments_removal,
                 cues=cues,
                 carried=carried,
+                trust=trust,
+                moments_trust=moments_trust,
             )
         ),
         encoding="utf-8",
@@ -118,6 +126,8 @@ def write_clip_report(
             moments=moments,
             moments_removal=moments_removal,
             cues=cues,
+            trust=trust,
+            moments_trust=moments_trust,
         ),
         encoding="utf-8",
     )
@@ -132,6 +142,8 @@ def clip_content(
     moments_removal: RemovalCurve | None = None,
     cues: CueReport | None = None,
     carried: CarriedCues | None = None,
+    trust: Reliability | None = None,
+    moments_trust: Reliability | None = None,
 ) -> dict[str, Any]:
     """Everything that is known of a clip as JSON types: see the JSON page of the documentation."""
     content = explanation.to_dict()
@@ -141,8 +153,12 @@ def clip_content(
         content["moments"] = moments.to_dict()
         if moments_removal is not None:
             content["moments"]["removal"] = moments_removal.to_dict()
+        if moments_trust is not None:
+            content["moments"]["reliability"] = moments_trust.to_dict()
     if cues is not None:
         content |= cues.to_dict()
+    if trust is not None:
+        content["reliability"] = trust.to_dict()
     if carried is not None:
         content["embedding"] = carried.to_dict()
     return content
@@ -168,6 +184,8 @@ def report_html(
     moments: Explanation | None = None,
     moments_removal: RemovalCurve | None = None,
     cues: CueReport | None = None,
+    trust: Reliability | None = None,
+    moments_trust: Reliability | None = None,
 ) -> str:
     """The report as HTML text; labels, names and paths are escaped."""
     from jinja2 import (
@@ -203,6 +221,14 @@ def report_html(
         removals=[
             _curve("moments" if windows else "bands", removal),
             *([] if moments_removal is None else [_curve("moments", moments_removal)]),
+        ],
+        trust=[
+            TrustSection.of(found, kind=kind)
+            for found, kind in (
+                (trust, "moments" if windows else "bands"),
+                (moments_trust, "moments"),
+            )
+            if found is not None
         ],
         exact=explanation.ci_low is None,
         surrogate=explanation.method.parameters.get("estimator") == "lime",

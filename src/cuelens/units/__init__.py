@@ -2,6 +2,16 @@
 
 from cuelens.units.components import Components, Parts, Unit
 from cuelens.units.frequency_bands import FrequencyBands
+from cuelens.units.time_frequency_cells import CellComponents, TimeFrequencyCells
 from cuelens.units.time_windows import TimeComponents, TimeWindows
 
-__all__ = ["Components", "FrequencyBands", "Parts", "TimeComponents", "TimeWindows", "Unit"]
+__all__ = [
+    "CellComponents",
+    "Components",
+    "FrequencyBands",
+    "Parts",
+    "TimeComponents",
+    "TimeFrequencyCells",
+    "TimeWindows",
+    "Unit",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -102,13 +103,33 @@ class TimeComponents:
         """
         keep = checked_keep(keep, len(self))
         ends = [*self._ends[:-1], self.waveform.size]
-        gain = np.repeat(keep.astype(np.float32), np.diff([0, *ends]), axis=1)
-        reach = round(FADE_S * self.sample_rate / 2)
-        rising = 0.5 - 0.5 * np.cos(np.pi * (np.arange(2 * reach) + 0.5) / (2 * reach))
-        for unit, end in enumerate(ends[:-1]):
-            before = keep[:, unit, None].astype(np.float32)
-            after = keep[:, unit + 1, None].astype(np.float32)
-            fade = before + (after - before) * rising.astype(np.float32)
-            last = min(end + reach, self.waveform.size)
-            gain[:, end - reach : last] = fade[:, : last - (end - reach)]
-        return gain * self.waveform
+        return window_gain(keep, ends, sample_rate=self.sample_rate) * self.waveform
+
+
+def window_gain(keep: BoolArray, ends: Sequence[int], *, sample_rate: int) -> FloatArray:
+    """What each sample is multiplied by where some windows are absent.
+
+    Parameters
+    ----------
+    keep : ndarray, shape (n_coalitions, n_windows), bool
+        True = present.
+    ends : sequence of int, length n_windows
+        First sample after each window; the last is the number of samples.
+    sample_rate : int, Hz
+
+    Returns
+    -------
+    ndarray, shape (n_coalitions, n_samples), float32, values in [0, 1]
+        Raised cosines of 5 ms around every boundary; gains of complementary rows add up to 1.
+    """
+    n_samples = ends[-1]
+    gain = np.repeat(keep.astype(np.float32), np.diff([0, *ends]), axis=1)
+    reach = round(FADE_S * sample_rate / 2)
+    rising = 0.5 - 0.5 * np.cos(np.pi * (np.arange(2 * reach) + 0.5) / (2 * reach))
+    for unit, end in enumerate(ends[:-1]):
+        before = keep[:, unit, None].astype(np.float32)
+        after = keep[:, unit + 1, None].astype(np.float32)
+        fade = before + (after - before) * rising.astype(np.float32)
+        last = min(end + reach, n_samples)
+        gain[:, end - reach : last] = fade[:, : last - (end - reach)]
+    return gain

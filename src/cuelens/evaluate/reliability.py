@@ -1,0 +1,274 @@
+"""How far one explanation can be trusted: a few numbers that come with it.
+
+By default they cost next to nothing: they are read from the evaluations that the explanation was
+made of.  ``thorough`` adds what needs new ones: other sound in place of what is left out, and the
+clip with faint noise, moved by milliseconds, and through codecs and a telephone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.stats
+
+from cuelens.audio import Audio
+from cuelens.evaluate.explainers import Explainer
+from cuelens.evaluate.faithfulness import faithfulness_curves
+from cuelens.evaluate.fills import FILLS
+from cuelens.evaluate.gate import Gate
+from cuelens.evaluate.perturbations import Codec, Shift, Telephone, WhiteNoise
+from cuelens.evaluate.removal import RemovalCurve, removal_curve
+from cuelens.evaluate.stability import changed_explanations
+from cuelens.explain.explanation import Explanation
+from cuelens.models.base import Model
+
+GOOD = 0.95
+"""Share of random orders that a ranking must beat to be called better than random."""
+
+STEADY = 0.8
+"""Rank correlation above which two rankings are called alike."""
+
+CHANGES = (WhiteNoise(), Shift(), Codec(codec="mp3"), Telephone())
+"""What the thorough part does to the clip."""
+
+_N_DRAWS = 400
+_N_ORDERS = 6  # random orders with each fill, where units are too many to try all combinations
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reliability:
+    """What speaks for and against an explanation.
+
+    Parameters
+    ----------
+    beaten : float, 0 to 1
+        Share of random orders along which removing the units leaves more of the probability than
+        by weight; 0.5 is no better than chance.
+    n_orders : int
+        Random orders that this was counted on.
+    repeat : float, -1 to 1
+        Rank correlation of the weights that is to be expected with another seed; 1 where nothing
+        is random; NaN where all weights are equal.
+    sampled : bool
+        Whether anything is random.
+    fidelity : float
+        Weighted R2 of adding up the weights; NaN where the method does not add up, or the output
+        never changes.
+    gate : Gate or None
+        What was found about the model before explaining.
+    fills : mapping of str to float
+        ``beaten`` with other sound in place of what is removed; empty unless thorough.
+    changes : mapping of str to float
+        Rank correlation with the explanation of the clip with noise at 40 dB, moved by 5 ms, coded;
+        empty unless thorough; NaN where it is not known.
+    n_model_calls : int
+        That this took.
+    """
+
+    beaten: float
+    n_orders: int
+    repeat: float
+    sampled: bool
+    fidelity: float
+    gate: Gate | None = None
+    fills: Mapping[str, float]
+    changes: Mapping[str, float]
+    n_model_calls: int
+
+    @property
+    def thorough(self) -> bool:
+        """Whether the costly part was done."""
+        return bool(self.fills)
+
+    @property
+    def verdict(self) -> str:
+        """In a word: "supported", "weak" or "not supported".
+
+        "not supported": the ranking beats no more than three quarters of random orders, or the gate
+        has a flag.  "supported": it beats 95 %, and would come out alike with another seed (rank
+        correlation of 0.8), and, where that was tried, beats half of random orders with every fill
+        and stays alike under most changes.  Else "weak".
+        """
+        if not self.beaten > 0.75 or (self.gate is not None and not self.gate.ok):
+            return "not supported"
+        known = [value for value in self.changes.values() if np.isfinite(value)]
+        steady = not known or float(np.median(known)) >= STEADY
+        filled = all(value > 0.5 for value in self.fills.values())
+        good = self.beaten >= GOOD and self.repeat >= STEADY
+        return "supported" if good and steady and filled else "weak"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types; NaN as null."""
+        return {
+            "verdict": self.verdict,
+            "share_of_random_orders_beaten": _number(self.beaten),
+            "n_random_orders": self.n_orders,
+            "rank_correlation_other_seed": _number(self.repeat),
+            "sampled": self.sampled,
+            "fidelity": _number(self.fidelity),
+            "gate": None if self.gate is None else self.gate.to_dict(),
+            "thorough": self.thorough,
+            "share_beaten_by_fill": {name: _number(v) for name, v in self.fills.items()},
+            "rank_correlation_by_change": {name: _number(v) for name, v in self.changes.items()},
+            "n_model_calls": self.n_model_calls,
+        }
+
+
+def reliability(
+    explanation: Explanation,
+    model: Model,
+    *,
+    removal: RemovalCurve | None = None,
+    gate: Gate | None = None,
+    explainer: Explainer | None = None,
+    audio: Audio | None = None,
+    seed: int = 0,
+) -> Reliability:
+    """Say how far an explanation can be trusted.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        As returned by ``explain()``, with its sound.
+    model : Model
+        That was explained.
+    removal : RemovalCurve or None
+        Where it is known already.
+    gate : Gate or None
+        Of the model.
+    explainer : Explainer or None
+        That made the explanation; with it, and `audio`, the thorough part is done.
+    audio : Audio or None
+        The clip.
+    seed : int
+        Of random orders, fills and noise.
+    """
+    curve = removal_curve(explanation, model, seed=seed) if removal is None else removal
+    fills: dict[str, float] = {}
+    changes: dict[str, float] = {}
+    n_calls = curve.n_model_calls if removal is None else 0
+    if explainer is not None and audio is not None:
+        for fill in FILLS:
+            curves = faithfulness_curves(
+                explanation, model, fill=fill, seed=seed, n_random=_N_ORDERS
+            )
+            fills[fill] = curves.measures()["percentile_deletion"]
+            n_calls += curves.n_model_calls
+        for name, correlation, calls in changed_explanations(
+            explanation, model, explainer, audio, perturbations=CHANGES, seed=seed
+        ):
+            changes[name] = correlation
+            n_calls += calls
+    return Reliability(
+        beaten=curve.share_beaten,
+        n_orders=curve.n_orders,
+        repeat=repeat_correlation(explanation, seed=seed),
+        sampled=explanation.ci_low is not None,
+        fidelity=float(explanation.fidelity[explanation.target_index]),
+        gate=gate,
+        fills=fills,
+        changes=changes,
+        n_model_calls=n_calls,
+    )
+
+
+def repeat_correlation(explanation: Explanation, *, seed: int = 0) -> float:
+    """Rank correlation of the weights to be expected between this run and one with another seed.
+
+    From the intervals of the weights: pairs of weights are drawn around those found, normally
+    distributed with the standard errors that the intervals stand for.  1 where nothing is random,
+    NaN where all weights are equal.
+
+    Parameters
+    ----------
+    explanation : Explanation
+    seed : int
+        Of the draws.
+
+    Notes
+    -----
+    Weights found are more spread than the true ones, by their own error; the variance of the errors
+    is therefore taken off the spread before drawing, so that noise alone gives about 0.
+    """
+    row = explanation.target_index
+    weights = explanation.weights[row]
+    if len(weights) < 2 or np.ptp(weights) <= _ROUNDING:
+        return float("nan")
+    if explanation.ci_low is None or explanation.ci_high is None:
+        return 1.0
+    error = (explanation.ci_high[row] - explanation.ci_low[row]) / (2 * scipy.stats.norm.ppf(0.975))
+    spread = float(np.var(weights))
+    kept = np.sqrt(max(0.0, 1.0 - float(np.mean(error**2)) / spread))
+    centre = weights.mean() + kept * (weights - weights.mean())
+    rng = np.random.default_rng(seed)
+    drawn = centre + error * rng.normal(size=(2, _N_DRAWS, len(weights)))
+    ranks = scipy.stats.rankdata(drawn, axis=-1)
+    ranks -= ranks.mean(axis=-1, keepdims=True)
+    norm = np.sqrt((ranks**2).sum(axis=-1))
+    return float(np.mean((ranks[0] * ranks[1]).sum(axis=-1) / (norm[0] * norm[1])))
+
+
+def reliability_account(found: Reliability, *, kind: str) -> str:
+    """One or two sentences for the account.
+
+    Parameters
+    ----------
+    found : Reliability
+    kind : {"bands", "moments"}
+        What the units are called.
+    """
+    share = f"{100 * found.beaten:.0f}\N{NO-BREAK SPACE}% of random orders"
+    if found.beaten >= GOOD:
+        first = f"Removing the {kind} by weight takes more of the answer away than {share} do"
+    elif found.beaten > 0.75:
+        first = (
+            f"Removing the {kind} by weight takes more of the answer away than {share} do, which "
+            "is no strong support for the ranking"
+        )
+    else:
+        first = (
+            f"Removing the {kind} by weight takes more of the answer away than only {share} do: "
+            "the test does not support the ranking, so do not rely on it"
+        )
+    if not found.sampled:
+        second = "nothing in it is random"
+    elif np.isnan(found.repeat):
+        second = "its weights are all equal"
+    elif found.repeat >= STEADY:
+        second = f"another seed would rank them alike (rank correlation {found.repeat:.2f})"
+    else:
+        second = (
+            f"another seed would rank them differently (rank correlation {found.repeat:.2f}): more "
+            "samples would help"
+        )
+    sentences = [f"{first}; {second}."]
+    if found.thorough:
+        sentences.append(_thorough_sentence(found))
+    if found.gate is not None and not found.gate.ok:
+        sentences += [flag.sentence for flag in found.gate.flags if not flag.informational]
+    return " ".join(sentences)
+
+
+def _thorough_sentence(found: Reliability) -> str:
+    """What other fills and small changes of the clip do."""
+    fills = ", ".join(
+        f"{100 * value:.0f}\N{NO-BREAK SPACE}% with {name}" for name, value in found.fills.items()
+    )
+    known = {name: value for name, value in found.changes.items() if np.isfinite(value)}
+    text = f"The share of random orders that it beats depends on what fills the gaps: {fills}."
+    if known:
+        least = min(known, key=lambda name: known[name])
+        text += (
+            f" With noise, shifts and codecs that hardly change the sound, the rank correlation is "
+            f"{np.median(list(known.values())):.2f} (median), least with {least} "
+            f"({known[least]:.2f})."
+        )
+    return text
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,126 @@
+"""The part of a report that says how far to trust it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cuelens.evaluate.reliability import GOOD, STEADY, Reliability
+
+_VERDICTS = {
+    "supported": "The tests support these weights.",
+    "weak": "The tests support these weights only in part.",
+    "not supported": "The tests do not support these weights.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One test: what was asked, the answer as a number and in words, and how good that is.
+
+    ``passed`` is None where the number is for information.
+    """
+
+    question: str
+    value: str
+    meaning: str
+    passed: bool | None
+
+    @property
+    def outcome(self) -> str:
+        """In words."""
+        return {True: "passed", False: "not passed", None: "for information"}[self.passed]
+
+    @property
+    def mark(self) -> str:
+        """As a sign."""
+        return {True: "✓", False: "✗", None: "·"}[self.passed]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrustSection:
+    """What was tested of one explanation."""
+
+    kind: str
+    verdict: str
+    sentence: str
+    checks: tuple[Check, ...]
+    thorough: bool
+
+    @classmethod
+    def of(cls, found: Reliability, *, kind: str) -> TrustSection:
+        """From what was found; ``kind`` is "bands" or "moments"."""
+        return cls(
+            kind=kind,
+            verdict=found.verdict,
+            sentence=_VERDICTS[found.verdict],
+            checks=tuple(_checks(found, kind)),
+            thorough=found.thorough,
+        )
+
+
+def _checks(found: Reliability, kind: str) -> list[Check]:
+    checks = [
+        Check(
+            question=f"Does the answer fall when the {kind} go, most supporting first?",
+            value=f"{100 * found.beaten:.0f} %",
+            meaning=f"of {found.n_orders} random orders are beaten; 50 % is chance",
+            passed=found.beaten >= GOOD,
+        ),
+        _repeat(found),
+    ]
+    if np.isfinite(found.fidelity):
+        checks.append(
+            Check(
+                question="Do the weights add up to how the answer changes?",
+                value=f"{100 * max(0.0, found.fidelity):.0f} %",
+                meaning=f"of the changes are explained; the rest is {kind} acting together",
+                passed=None,
+            )
+        )
+    for fill, beaten in found.fills.items():
+        checks.append(
+            Check(
+                question=f"And with {fill} in the gaps?",
+                value=f"{100 * beaten:.0f} %",
+                meaning="of random orders are beaten",
+                passed=beaten > 0.5,
+            )
+        )
+    for change, correlation in found.changes.items():
+        known = bool(np.isfinite(correlation))
+        checks.append(
+            Check(
+                question=f"Would the weights be alike: {change}?",
+                value=f"{correlation:.2f}" if known else "–",
+                meaning="rank correlation with the weights shown" if known else "could not be told",
+                passed=correlation >= STEADY if known else None,
+            )
+        )
+    if found.gate is not None:
+        flags = [flag for flag in found.gate.flags if not flag.informational]
+        checks.append(
+            Check(
+                question="Does the model answer as a trained one does?",
+                value="yes" if found.gate.ok else "no",
+                meaning=" ".join(flag.sentence for flag in flags)
+                or f"{found.gate.n_clips} clips, silence and noise were asked about",
+                passed=found.gate.ok,
+            )
+        )
+    return checks
+
+
+def _repeat(found: Reliability) -> Check:
+    question = "Would another seed give the same?"
+    if not found.sampled:
+        return Check(question=question, value="yes", meaning="nothing is random", passed=True)
+    if not np.isfinite(found.repeat):
+        return Check(question=question, value="–", meaning="all weights are equal", passed=None)
+    return Check(
+        question=question,
+        value=f"{found.repeat:.2f}",
+        meaning="rank correlation to be expected between two runs",
+        passed=found.repeat >= STEADY,
+    )
