@@ -175,12 +175,14 @@ def _print_board(board: pd.DataFrame) -> None:
     """A table an edit and kind of model."""
     for (edit, detector), part in board.groupby(["edit", "detector"], sort=False):
         first = part.iloc[0]
-        table = Table(box=None, pad_edge=False, title_justify="left", title_style="")
-        table.title = (
-            f"  {edit}, {escape(str(detector))}: {first['n_clips']} clips; by chance hit "
+        out.print(
+            f"\n  {edit}, {detector}: {first['n_clips']} clips; by chance hit "
             f"{first['chance_hit']:.0%}, mass {first['chance_mass']:.2f}, rank "
-            f"{first['chance_rank']:.1f}"
+            f"{first['chance_rank']:.1f}",
+            highlight=False,
+            markup=False,
         )
+        table = Table(box=None, pad_edge=False)
         table.add_column("explainer", no_wrap=True)
         for name in ("hit", "95 % interval", "mass", "rank"):
             table.add_column(name, justify="right", no_wrap=True)

@@ -112,8 +112,8 @@ def removal_curve(explanation: Explanation, model: Model, *, seed: int = 0) -> R
 
     Where the explanation tried every combination of units, nothing is asked of the model again and
     the random figures are exact (1000 orders are drawn for the share that is beaten).  Where it was
-    sampled along random orders, these serve again, and the model is asked about its own order only.
-    Otherwise it is also asked about 20 random ones.  Removal always uses the parts that add up,
+    sampled along random orders, these serve again.  Otherwise the model is asked about the removals
+    of this order and of as many random ones as 20 lack.  Removal always uses the parts that add up,
     also for explanations made with another perturbation.
 
     Parameters
@@ -155,13 +155,11 @@ def removal_curve(explanation: Explanation, model: Model, *, seed: int = 0) -> R
     components = explanation.components
     game = CoalitionGame(model, components, n_samples=components.waveform.size)
     known = _walks(explanation)
-    if known is None:
-        orders, _ = random_orders(n_units, _N_RANDOM_ORDERS, seed=seed)
-        paths = np.concatenate([path, *(removal_path(order) for order in orders)])
-        values = game(paths)[:, row].reshape(-1, n_units + 1)
-        own, random = values[0], values[1:]
-    else:
-        own, random = game(path)[:, row], known
+    n_missing = max(0, _N_RANDOM_ORDERS - len(known))
+    orders, _ = random_orders(n_units, max(1, n_missing), seed=seed)
+    paths = [path, *(removal_path(order) for order in orders)] if n_missing else [path]
+    values = game(np.concatenate(paths))[:, row].reshape(-1, n_units + 1)
+    own, random = values[0], np.concatenate([known, values[1:]])
     low, high = np.percentile(random, [2.5, 97.5], axis=0)
     return RemovalCurve(
         by_weight=own,
@@ -182,14 +180,15 @@ def _area(curves: FloatArray) -> FloatArray:
     return areas
 
 
-def _walks(explanation: Explanation) -> FloatArray | None:
+def _walks(explanation: Explanation) -> FloatArray:
     """What sampling along random orders has met already, shape (n_orders, n_units + 1).
 
-    Position k is the clip without k units.  None where the explanation was not sampled so.
+    Position k is the clip without k units.  Empty where the explanation was not sampled so.
     """
     found = explanation.method.parameters
+    nothing = np.empty((0, len(explanation.units) + 1))
     if found.get("sampling") != PERMUTATION_PAIRS or found.get("variant") != "lossless":
-        return None
+        return nothing
     n_units = len(explanation.units)
     keep, _ = permutation_coalitions(
         n_units,
@@ -207,7 +206,7 @@ def _walks(explanation: Explanation) -> FloatArray | None:
     try:
         return np.array([[known[bits.tobytes()] for bits in walk[::-1]] for walk in keep])
     except KeyError:  # made otherwise
-        return None
+        return nothing
 
 
 def coalition_table(explanation: Explanation) -> FloatArray:
