@@ -16,11 +16,34 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-_PLANTED = "--detector cnn --detector egemaps --edit band-noise --edit moment-noise --test 20"
+_PLANTED = "evaluate planted --detector cnn"
+_SMALL = "--corpus emodb-2s --explainer shapley --explainer shapley-windows"
 
 COMMANDS = {
-    "planted_ravdess": f"evaluate planted --corpus ravdess {_PLANTED}",
-    "planted_emodb": f"evaluate planted --corpus emodb {_PLANTED}",
+    "planted_emodb-bands": (
+        f"{_PLANTED} --detector egemaps --corpus emodb --edit band-noise --test 20"
+    ),
+    "planted_ravdess-bands": (
+        f"{_PLANTED} --detector egemaps --corpus ravdess --edit band-noise --test 20"
+    ),
+    "planted_ravdess-compare": (
+        "evaluate planted --detector compare --corpus ravdess --edit band-noise --bands 3 "
+        "--clips 60 --test 10 --explainer shapley --explainer lime"
+    ),
+    "planted_emodb-published": (
+        f"{_PLANTED} --detector egemaps --corpus emodb --edit band-noise --bands 3 --test 8 "
+        "--explainer published --explainer lime-64"
+    ),
+    "planted_emodb-moments": f"{_PLANTED} --corpus emodb --edit moment-noise --test 20",
+    "planted_ravdess-moments": f"{_PLANTED} --corpus ravdess --edit moment-noise --test 20",
+    "planted_ravdess-shuffled": (
+        f"{_PLANTED} --corpus ravdess --edit band-noise --edit moment-noise --bands 3,5 "
+        "--shuffled 4 --clips 40 --test 4 --explainer shapley --explainer shapley-windows "
+        "--explainer lrp --explainer grad-cam --explainer integrated-gradients"
+    ),
+    "faithfulness_fills": f"evaluate faithfulness {_SMALL} --explainer grad-cam --clips 8",
+    "stability_emodb-2s": f"evaluate stability {_SMALL} --explainer lrp --clips 6",
+    "sanity_emodb-2s": f"evaluate sanity {_SMALL} --explainer lrp --clips 6",
 }
 """Arguments of ``cuelens`` by the name of the result; add ``--out build/trust/NAME``."""
 
@@ -29,14 +52,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=Path("build/trust"))
     options = parser.parse_args()
-    for name in COMMANDS:
+    for name, command in COMMANDS.items():
         kind = name.split("_")[0]
         file = options.work / name / f"{kind}.json"
         if not file.is_file():
-            print(f"{file}: not there: cuelens {COMMANDS[name]} --out {file.parent}")
+            print(f"{file}: not there: cuelens {command} --out {file.parent}")
             continue
         content = json.loads(file.read_text(encoding="utf-8"))
-        (RESULTS / f"{name}.json").write_text(
+        (RESULTS / f"trust_{name}.json").write_text(
             json.dumps(content, indent=1) + "\n", encoding="utf-8"
         )
         print(f"{name}: copied")
@@ -60,6 +83,61 @@ def markdown_planted(results: dict[str, Any], *, edit: str, shuffled: bool = Fal
         chance = next(iter(own.values()))["chance_hit"]
         lines.append(f"| {name} | " + " | ".join(cells) + f" | {chance:.0%} |")
     return "\n".join(lines)
+
+
+def markdown_stability(results: dict[str, Any]) -> str:
+    """Rank correlation of explanations before and after each change."""
+    rows = [row for row in results["summary"] if row["measure"] == "rank_correlation"]
+    return _by_explainer(rows, "perturbation", "change")
+
+
+def markdown_fills(results: dict[str, Any]) -> str:
+    """Deletion area minus that of random order, and the share of random orders beaten."""
+    rows = results["summary"]
+    names = list(dict.fromkeys(row["explainer"] for row in rows))
+    fills = list(dict.fromkeys(row["fill"] for row in rows))
+    lines = ["| explainer | " + " | ".join(fills) + " |", "|---" * (1 + len(fills)) + "|"]
+    for name in names:
+        cells = []
+        for fill in fills:
+            own = {
+                row["measure"]: row
+                for row in rows
+                if row["explainer"] == name and row["fill"] == fill
+            }
+            area, share = own["deletion_area"], own["percentile_deletion"]
+            cells.append(
+                f"{area['minus_random']:+.2f} ({area['minus_random_low']:+.2f} to "
+                f"{area['minus_random_high']:+.2f}), {share['mean']:.0%}"
+            )
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def markdown_sanity(results: dict[str, Any]) -> str:
+    """Rank correlation with the explanation of the network whose weights were all drawn again."""
+    lines = ["| explainer | signed | absolute | verdict |", "|---|---|---|---|"]
+    for name in results["verdicts"]:
+        own = {row["kind"]: row for row in results["tests"] if row["explainer"] == name}
+        cells = " | ".join(_mean(own[kind]) for kind in ("signed", "absolute"))
+        lines.append(f"| {name} | {cells} | {results['verdicts'][name]} |")
+    return "\n".join(lines)
+
+
+def _by_explainer(rows: list[dict[str, Any]], column: str, title: str) -> str:
+    names = list(dict.fromkeys(row["explainer"] for row in rows))
+    lines = [f"| {title} | " + " | ".join(names) + " |", "|---" * (1 + len(names)) + "|"]
+    for value in dict.fromkeys(row[column] for row in rows):
+        own = {row["explainer"]: row for row in rows if row[column] == value}
+        cells = [_mean(own[name]) if name in own else "–" for name in names]
+        lines.append(f"| {value} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _mean(row: dict[str, Any]) -> str:
+    if row["mean"] is None:
+        return "–"
+    return f"{row['mean']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
 
 
 def _share(row: dict[str, Any]) -> str:

@@ -19,6 +19,13 @@ from benchmarks.faithfulness import markdown_table
 from benchmarks.moments import markdown_moments
 from benchmarks.probing_truth import markdown_truth
 from benchmarks.run import markdown_occlusion, markdown_speed
+from benchmarks.trust import (
+    COMMANDS,
+    markdown_fills,
+    markdown_planted,
+    markdown_sanity,
+    markdown_stability,
+)
 
 from cuelens.models import describe_bundled
 
@@ -115,3 +122,34 @@ def test_figures_on_probing_are_the_measured_ones():
     means = results_of("probing_logistic")["mean"]
     assert f"is {means['ridge']:.3f}, that of a logistic" in page
     assert f"balanced weights {means['logistic']:.3f}." in page
+
+
+def test_figures_on_trust_are_the_measured_ones():
+    page = (ROOT / "docs" / "trust.md").read_text(encoding="utf-8")
+    assert "<!--" not in page
+    tables = {
+        "faithfulness": markdown_fills,
+        "stability": markdown_stability,
+        "sanity": markdown_sanity,
+    }
+    for name in COMMANDS:
+        found = results_of(f"trust_{name}")
+        kind = name.split("_")[0]
+        if kind != "planted":
+            assert tables[kind](found) in page
+            continue
+        for board, shuffled in (("leaderboard", False), ("shuffled_labels", True)):
+            if shuffled == name.endswith("shuffled"):
+                for edit in {row["edit"] for row in found[board]}:
+                    assert markdown_planted(found, edit=edit, shuffled=shuffled) in page
+
+
+@pytest.mark.parametrize("corpus", ["emodb", "ravdess"])
+def test_planted_bands_and_moments_are_found(corpus):
+    """What is claimed for Shapley values and LIME on real speech."""
+    wanted = {"bands": (("shapley", "lime"), 0.95), "moments": (("shapley-windows",), 0.90)}
+    for kind, (explainers, least) in wanted.items():
+        board = results_of(f"trust_planted_{corpus}-{kind}")["leaderboard"]
+        hits = [row["hit"] for row in board if row["explainer"] in explainers]
+        assert hits
+        assert min(hits) >= least
