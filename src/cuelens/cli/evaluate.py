@@ -6,6 +6,7 @@ import typer
 
 from cuelens.cli.evaluate_faithfulness import faithfulness
 from cuelens.cli.evaluate_planted import planted
+from cuelens.cli.evaluate_planted_cues import planted_cues
 from cuelens.cli.evaluate_sanity import sanity
 from cuelens.cli.evaluate_stability import stability
 
@@ -15,6 +16,7 @@ evaluate_app = typer.Typer(
     help="Measure whether explanations can be trusted.",
 )
 evaluate_app.command()(planted)
+evaluate_app.command("planted-cues")(planted_cues)
 evaluate_app.command()(faithfulness)
 evaluate_app.command()(stability)
 evaluate_app.command()(sanity)

@@ -10,6 +10,8 @@ from rich.table import Table
 
 from cuelens.cli.console import StagedProgress, out, progress_bar
 from cuelens.cli.embedding import embed
+from cuelens.cli.reproduce_beyond_saliency import beyond_saliency
+from cuelens.cli.reproduce_emolime import emolime
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +28,10 @@ reproduce_app = typer.Typer(
 @reproduce_app.callback()
 def about() -> None:
     """Run published procedures beside ours, on the same clips."""
+
+
+reproduce_app.command()(emolime)
+reproduce_app.command("beyond-saliency")(beyond_saliency)
 
 
 @reproduce_app.command("probing")
