@@ -30,22 +30,27 @@ COMMANDS = {
         "evaluate planted --detector compare --corpus ravdess --edit band-noise --bands 3 "
         "--clips 60 --test 10 --explainer shapley --explainer lime"
     ),
-    "planted_emodb-published": (
-        f"{_PLANTED} --detector egemaps --corpus emodb --edit band-noise --bands 3 --test 8 "
-        "--explainer published --explainer lime-64"
-    ),
     "planted_emodb-moments": f"{_PLANTED} --corpus emodb --edit moment-noise --test 20",
     "planted_ravdess-moments": f"{_PLANTED} --corpus ravdess --edit moment-noise --test 20",
     "planted_ravdess-shuffled": (
-        f"{_PLANTED} --corpus ravdess --edit band-noise --edit moment-noise --bands 3,5 "
-        "--shuffled 4 --clips 40 --test 4 --explainer shapley --explainer shapley-windows "
-        "--explainer lrp --explainer grad-cam --explainer integrated-gradients"
+        f"{_PLANTED} --corpus ravdess --edit band-noise --bands 3 --shuffled 4 --clips 40 --test 4 "
+        "--explainer shapley --explainer lime --explainer lrp --explainer grad-cam "
+        "--explainer integrated-gradients"
     ),
+    "planted-cues_emodb": "evaluate planted-cues --corpus emodb --clips 160 --test 30",
     "faithfulness_fills": f"evaluate faithfulness {_SMALL} --explainer grad-cam --clips 8",
     "stability_emodb-2s": f"evaluate stability {_SMALL} --explainer lrp --clips 6",
     "sanity_emodb-2s": f"evaluate sanity {_SMALL} --explainer lrp --clips 6",
+    "reproduce_emolime": "reproduce emolime --clips 6",
+    "reproduce_beyond-saliency": (
+        "reproduce beyond-saliency --corpus tess --clips 105 "
+        "--model resnetsmall:resnetsmall_tess.pth"
+    ),
 }
 """Arguments of ``cuelens`` by the name of the result; add ``--out build/trust/NAME``."""
+
+
+_FILES = {"planted-cues": "planted_cues", "reproduce": "reproduction"}
 
 
 def main() -> None:
@@ -54,11 +59,15 @@ def main() -> None:
     options = parser.parse_args()
     for name, command in COMMANDS.items():
         kind = name.split("_")[0]
-        file = options.work / name / f"{kind}.json"
+        file = options.work / name / f"{_FILES.get(kind, kind)}.json"
         if not file.is_file():
             print(f"{file}: not there: cuelens {command} --out {file.parent}")
             continue
         content = json.loads(file.read_text(encoding="utf-8"))
+        if kind == "reproduce":
+            content = {
+                key: content[key] for key in ("summary", "verdicts", "agreement", "versions")
+            }
         (RESULTS / f"trust_{name}.json").write_text(
             json.dumps(content, indent=1) + "\n", encoding="utf-8"
         )
@@ -89,6 +98,30 @@ def markdown_stability(results: dict[str, Any]) -> str:
     """Rank correlation of explanations before and after each change."""
     rows = [row for row in results["summary"] if row["measure"] == "rank_correlation"]
     return _by_explainer(rows, "perturbation", "change")
+
+
+def markdown_cues(results: dict[str, Any]) -> str:
+    """How often the cue table names the edited cue first, and probing calls it used."""
+    lines = [
+        "| edit | cue | named first | untouched | most often first instead "
+        "| probing: used, of draws |",
+        "|---|---|---|---|---|---|",
+    ]
+    sizes = {row["edit"]: row["size"] for row in results["models"]}
+    probing = {row["edit"]: row for row in results["probing"]}
+    for row in results["cue_table"]:
+        probe = probing[row["edit"]]
+        lines.append(
+            f"| {sizes[row['edit']]} | {row['cue']} "
+            f"| {row['first']:.0%} ({row['first_low']:.0%} to {row['first_high']:.0%}) of {row['n_clips']} | {row['untouched_first']:.0%} | "
+            f"{row['rival']} ({row['rival_share']:.0%}) | {probe['used']} of {probe['n_draws']} |"
+        )
+    return "\n".join(lines)
+
+
+def markdown_summary(results: dict[str, Any]) -> str:
+    """What a procedure that was run again says of itself."""
+    return "\n".join(f"- {sentence}" for sentence in results["summary"])
 
 
 def markdown_fills(results: dict[str, Any]) -> str:

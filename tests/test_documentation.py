@@ -21,10 +21,12 @@ from benchmarks.probing_truth import markdown_truth
 from benchmarks.run import markdown_occlusion, markdown_speed
 from benchmarks.trust import (
     COMMANDS,
+    markdown_cues,
     markdown_fills,
     markdown_planted,
     markdown_sanity,
     markdown_stability,
+    markdown_summary,
 )
 
 from cuelens.models import describe_bundled
@@ -131,6 +133,8 @@ def test_figures_on_trust_are_the_measured_ones():
         "faithfulness": markdown_fills,
         "stability": markdown_stability,
         "sanity": markdown_sanity,
+        "planted-cues": markdown_cues,
+        "reproduce": markdown_summary,
     }
     for name in COMMANDS:
         found = results_of(f"trust_{name}")

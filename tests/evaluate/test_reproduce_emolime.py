@@ -384,6 +384,21 @@ def test_verdicts(found, same, other, verdicts, words):
     assert changed.summary[0] == changed.headline
 
 
+def test_a_claim_that_hangs_on_a_choice_is_said_to(found):
+    choices = found.choices.copy()
+    choices[["same_difference_low", "other_difference_low"]] = 0.1
+    choices[["same_p", "other_p"]] = 0.01
+    clear = replace(found, choices=choices.copy())
+    choices.loc[1, "other_p"] = 0.2
+    choices.loc[2, "same_difference_low"] = -0.1
+    changed = replace(found, choices=choices)
+    assert clear.n_choices_hold == (5, 5)
+    assert "of the same clips and of other clips too" in clear.headline
+    assert changed.n_choices_hold == (3, 5)
+    assert "not whatever is chosen" in changed.headline
+    assert "in 3 of 5 ways" in changed.headline
+
+
 def test_saved_is_what_was_found(found, tmp_path):
     found.save(tmp_path / "new" / "folder")
     folder = tmp_path / "new" / "folder"

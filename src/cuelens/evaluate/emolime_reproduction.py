@@ -75,22 +75,47 @@ class EmoLimeReproduction:
         return tuple(self.about["emotions"])
 
     @property
+    def n_choices_hold(self) -> tuple[int, int]:
+        """With how many choices the claim holds in both designs, and of how many."""
+        rows = self.choices.dropna(subset=["same_difference", "other_difference"])
+        hold = np.logical_and.reduce(
+            [
+                (rows[f"{design}_difference_low"] > 0) & (rows[f"{design}_p"] < LEVEL)
+                for design in ("same", "other")
+            ]
+        )
+        return int(np.count_nonzero(hold)), len(rows)
+
+    @property
     def headline(self) -> str:
         """The claim, and whether it holds here, in one sentence."""
         same, other = self.verdict("same clips"), self.verdict("other clips")
-        if same == other:
-            return {
-                "holds": "The claim holds here: explanations agree better across models than "
-                "across corpora, of the same clips and of other clips too.",
-                "does not hold": "The claim does not hold here: explanations agree better across "
-                "corpora than across models.",
-                "cannot be told": "Whether explanations agree better across models than across "
-                "corpora cannot be told here.",
-            }[same]
+        if same != other:
+            return (
+                "Explanations agree better across models than across corpora: with the same clips "
+                f"for all models, as published, this {same}; with other clips, so that nothing but "
+                f"models and corpora can agree, it {other}."
+            )
+        if same == "does not hold":
+            return (
+                "The claim does not hold here: explanations agree better across corpora than "
+                "across models."
+            )
+        if same == "cannot be told":
+            return (
+                "Whether explanations agree better across models than across corpora cannot be "
+                "told here."
+            )
+        hold, n = self.n_choices_hold
+        if hold == n:
+            return (
+                "The claim holds here: explanations agree better across models than across "
+                "corpora, of the same clips and of other clips too."
+            )
         return (
-            "Explanations agree better across models than across corpora: with the same clips for "
-            f"all models, as published, this {same}; with other clips, so that nothing but models "
-            f"and corpora can agree, it {other}."
+            "The claim holds here with the choices made first, but not whatever is chosen: "
+            "explanations agree better across models than across corpora, of the same clips and "
+            f"of other clips, in {hold} of {n} ways to compute it."
         )
 
     @property
@@ -150,16 +175,19 @@ def _about_recall(found: EmoLimeReproduction) -> list[str]:
         f"{found.about['chance']:.0%})."
     ]
     chance = found.about["chance"]
-    missed = [
-        f"{emotion} by {row['model']} on {row['corpus']}"
-        for _, row in found.recall.iterrows()
-        for emotion in found.emotions
-        if row[f"recall_{emotion}"] <= chance and not row["void"]
-    ]
+    missed: dict[str, list[str]] = {}
+    for _, row in found.recall.iterrows():
+        for emotion in found.emotions:
+            if row[f"recall_{emotion}"] <= chance and not row["void"]:
+                missed.setdefault(f"{emotion} on {row['corpus']}", []).append(row["model"])
     if missed:
+        told = [
+            f"{what} by {'every model' if names == found.about['models'] else ', '.join(names)}"
+            for what, names in missed.items()
+        ]
         sentences.append(
-            f"Recognised no more often than by chance: {', '.join(missed)}; what is explained "
-            "there is an answer that the model hardly gives."
+            f"Recognised no more often than by chance: {'; '.join(told)}. What is explained there "
+            "is an answer that the model hardly gives."
         )
     void = [f"{row['model']} on {row['corpus']}" for _, row in rows.iterrows() if row["void"]]
     if void:
@@ -189,15 +217,17 @@ def _about_design(found: EmoLimeReproduction, design: str, opening: str) -> str:
 def _about_ceiling(found: EmoLimeReproduction) -> str:
     ceiling = found.robustness.ceiling
     half, corrected = ceiling["half"].mean(), ceiling["corrected"].mean()
-    shares = [
-        f"{what} {found.robustness.agreement_of('other clips', what)['value'] / half:.0%}"
+    models, corpora = (
+        found.robustness.agreement_of("other clips", what)["value"] / half
         for what in ("models", "corpora")
-    ]
-    share = f" Of this, pairs reach: {', '.join(shares)}." if half > 0 else ""
+    )
+    share = ""
+    if half > 0:
+        share = f" Two models reach {models:.0%} of it with other clips, two corpora {corpora:.0%}."
     return (
         "As far as explanations can agree at all: one model on one corpus agrees with itself by "
-        f"{_number(half)} between halves of the speakers, as many clips as in the comparison with "
-        f"other clips, and by {_number(corrected)} with all clips (Spearman-Brown).{share}"
+        f"{_number(half)} between halves of the speakers, which is {_number(corrected)} with all "
+        f"clips (Spearman-Brown).{share}"
     )
 
 
@@ -234,19 +264,20 @@ def _about_emotions(found: EmoLimeReproduction) -> str:
 
 
 def _about_choices(found: EmoLimeReproduction) -> list[str]:
-    sentences = []
-    for design in ("same", "other"):
-        rows = found.choices.dropna(subset=[f"{design}_difference"])
-        values = rows[f"{design}_difference"]
-        above = int((rows[f"{design}_difference_low"] > 0).sum())
-        small = int((rows[f"{design}_p"] < LEVEL).sum())
-        sentences.append(
-            f"With {len(rows)} ways to choose target, estimator, correlation and clips, the "
-            f"difference with {design} clips lies between {_number(values.min(), signed=True)} and "
-            f"{_number(values.max(), signed=True)}; its interval is above 0 in {above} of them, p "
-            f"below {LEVEL} in {small}."
-        )
-    return sentences
+    rows = found.choices.dropna(subset=["same_difference", "other_difference"])
+    if rows.empty:
+        return []
+    parts = [
+        f"between {_number(rows[name].min(), signed=True)} and "
+        f"{_number(rows[name].max(), signed=True)} with {design} clips"
+        for design in ("same", "other")
+        for name in (f"{design}_difference",)
+    ]
+    hold, n = found.n_choices_hold
+    return [
+        f"With {n} ways to choose target, estimator, correlation and clips, the difference lies "
+        f"{' and '.join(parts)}; the claim holds in both designs with {hold} of them."
+    ]
 
 
 def _about_flipping(found: EmoLimeReproduction) -> list[str]:
