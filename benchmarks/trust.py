@@ -112,9 +112,10 @@ def markdown_cues(results: dict[str, Any]) -> str:
     for row in results["cue_table"]:
         probe = probing[row["edit"]]
         lines.append(
-            f"| {sizes[row['edit']]} | {row['cue']} "
-            f"| {row['first']:.0%} ({row['first_low']:.0%} to {row['first_high']:.0%}) of {row['n_clips']} | {row['untouched_first']:.0%} | "
-            f"{row['rival']} ({row['rival_share']:.0%}) | {probe['used']} of {probe['n_draws']} |"
+            f"| {sizes[row['edit']]} | {row['cue']} | {row['first']:.0%} "
+            f"({row['first_low']:.0%} to {row['first_high']:.0%}) of {row['n_clips']} "
+            f"| {row['untouched_first']:.0%} | {row['rival']} ({row['rival_share']:.0%}) "
+            f"| {probe['used']} of {probe['n_draws']} |"
         )
     return "\n".join(lines)
 

@@ -10,8 +10,8 @@ import pytest
 from cuelens import Audio, InputError
 from cuelens.corpora import demo_corpus
 from cuelens.cues import CUES
-from cuelens.evaluate.cue_edits import CUE_EDITS, edited_pair, root_mean_square
-from cuelens.testing import noise
+from cuelens.evaluate.cue_edits import CUE_EDITS, a_weighted_db, edited_pair
+from cuelens.testing import noise, tone
 
 parselmouth = pytest.importorskip("parselmouth")
 if importlib.util.find_spec("pyworld") is None:
@@ -136,9 +136,9 @@ def test_level_is_exactly_12_db_and_nothing_else(pairs):
         )
 
 
-def test_tilt_turns_the_spectrum_by_3_db_an_octave(pairs):
+def test_tilt_turns_the_spectrum_by_4_db_an_octave(pairs):
     for untouched, edited in pairs["tilt"]:
-        assert slope_db_per_octave(untouched, edited) == pytest.approx(3.0, rel=0.1)
+        assert slope_db_per_octave(untouched, edited) == pytest.approx(4.0, rel=0.1)
 
 
 def test_jitter_and_breathiness_are_what_praat_calls_so(pairs):
@@ -154,9 +154,21 @@ def test_only_level_changes_level(pairs):
     for name, made in pairs.items():
         for untouched, edited in made:
             assert np.abs(edited.samples).max() <= 1
-            rms = [root_mean_square(audio.samples) for audio in (untouched, edited)]
-            gain_db = 20 * np.log10(rms[1] / rms[0])
-            assert gain_db == pytest.approx(CUE_EDITS[name].gain_db, abs=1e-3)
+            before, after = (
+                a_weighted_db(audio.samples, sample_rate=RATE) for audio in (untouched, edited)
+            )
+            assert after - before == pytest.approx(CUE_EDITS[name].gain_db, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("frequency_hz", "weight_db"),  # table 3 of IEC 61672-1
+    [(50.0, -30.2), (100.0, -19.1), (200.0, -10.9), (500.0, -3.2), (1000.0, 0.0), (2000.0, 1.2)],
+)
+def test_a_weighting_is_that_of_the_standard(frequency_hz, weight_db):
+    samples = tone(frequency_hz, duration_s=1.0, level=0.5)
+    rms_db = 20 * np.log10(0.5 / np.sqrt(2))
+    found = a_weighted_db(samples, sample_rate=RATE) - rms_db
+    assert found == pytest.approx(weight_db, abs=0.1)
 
 
 def test_untouched_clips_are_the_same_for_all_edits_but_for_their_level(pairs, clips):
@@ -176,4 +188,4 @@ def test_what_cannot_be_edited_is_refused(clips):
     with pytest.raises(InputError, match="no frame is voiced"):
         edited_pair(hiss, CUE_EDITS["f0-level"])
     with pytest.raises(InputError, match="silence; expected speech"):
-        root_mean_square(np.zeros(100))
+        a_weighted_db(np.zeros(100), sample_rate=RATE)

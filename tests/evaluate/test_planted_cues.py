@@ -152,7 +152,6 @@ def test_what_is_saved_can_be_read(found, tmp_path):
 @needs_world
 def test_command_prints_both_tables(corpus, folder, found, monkeypatch):
     monkeypatch.setattr("cuelens.corpora.load_corpus", lambda name: corpus)
-    monkeypatch.setattr(command, "evaluate_planted_cues", None, raising=False)
     monkeypatch.setattr(module, "evaluate_planted_cues", lambda *_, **__: found)
     app = typer.Typer()
     app.command()(command.planted_cues)
@@ -161,8 +160,23 @@ def test_command_prints_both_tables(corpus, folder, found, monkeypatch):
     assert "does the edited cue lead the cue table?" in done.output
     assert "void: f0-range" in done.output
     assert "shuffled called used" in done.output
-    helped = CliRunner().invoke(app, ["--help"])
+
+
+def test_command_teaches_and_refuses(corpus, monkeypatch, tmp_path):
+    app = typer.Typer()
+    app.command()(command.planted_cues)
+    helped = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"})
     assert helped.exit_code == 0
+    for edit in CUE_EDITS:
+        assert edit in helped.output
+    monkeypatch.setattr("cuelens.corpora.load_corpus", lambda name: corpus)
+    options = ["--corpus", "voices", "--out", str(tmp_path)]
+    wrong = CliRunner().invoke(app, [*options, "--edit", "echo"])
+    assert isinstance(wrong.exception, InputError)
+    assert "edit is 'echo'" in str(wrong.exception)
+    wrong = CliRunner().invoke(app, [*options, "--emotion", "grumpy"])
+    assert isinstance(wrong.exception, InputError)
+    assert CliRunner().invoke(app, []).exit_code == 2
 
 
 # --- tables made by hand ----------------------------------------------------------------------
