@@ -32,5 +32,7 @@ def test_explainers_by_name():
         explainer_named("magic")
     with pytest.raises(InputError, match="without a method explain"):
         explainer_named("python:cuelens.testing:ConstantModel")
-    with pytest.raises(InputError, match="cannot be made"):
+    with pytest.raises(InputError, match="cannot import cuelens"):
         explainer_named("python:cuelens.nowhere:Thing")
+    with pytest.raises(InputError, match="cannot be made"):
+        explainer_named("python:cuelens.testing:BandModel")

@@ -23,6 +23,7 @@ from cuelens.evaluate.binning import weights_by_place
 from cuelens.evaluate.explainers import explainer_named
 from cuelens.evaluate.randomised_models import (
     OneOther,
+    Randomised,
     layers,
     randomised,
     redraw,
@@ -296,7 +297,9 @@ def test_constant_explanations_are_no_agreement(network, voices):
 def test_scores_are_those_of_quantus(network, monkeypatch, tmp_path):
     """Model Parameter Randomisation Test of Quantus 0.6.0; see scripts/quantus_randomisation.py."""
     stored = json.loads(Path(__file__).with_name("quantus_randomisation.json").read_text())
-    monkeypatch.setattr(module, "layer_seed", lambda seed, depth: quantus.LAYER_SEED)
+    monkeypatch.setattr(
+        "cuelens.evaluate.randomised_models.layer_seed", lambda seed, depth: quantus.LAYER_SEED
+    )
     sounds = quantus.clips()
     rows = []
     for number, sound in enumerate(sounds):
@@ -357,7 +360,7 @@ def test_labels_that_the_other_model_has_not(voices):
 
 def test_what_other_processes_get_gives_the_same(network, voices):
     model = load_model("emodb-cnn")
-    others = module.Randomised(seed=0, order="cascade", how="reset", chosen=("fc",))
+    others = Randomised(seed=0, order="cascade", how="reset", chosen=("fc",))
     shared = (voices, model, {"grad-cam": explainer_named("grad-cam")}, others)
     assert module._one_clip(*pickle.loads(pickle.dumps(shared)), 1) == module._one_clip(*shared, 1)
     shared = (voices, ONE, {"shapley": EmoLime()}, OneOther(name="same", model=ONE))
@@ -371,7 +374,7 @@ def test_labels_are_dealt_out_again(monkeypatch):
         seen.append((corpus.table["emotion"].tolist(), features, seed))
         return ONE
 
-    monkeypatch.setattr(module, "fit_model", fit)
+    monkeypatch.setattr("cuelens.evaluate.randomised_models.fit_model", fit)
     corpus = demo_corpus()
     for seed in (0, 0, 1):
         assert shuffled_labels_model(corpus, features="compare", seed=seed) is ONE

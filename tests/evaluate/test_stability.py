@@ -251,7 +251,7 @@ def test_the_delay_of_a_codec_is_undone(monkeypatch):
     def late(samples, sample_rate, **_):
         return np.concatenate([np.zeros(1105), samples, np.zeros(399)]).astype(np.float32)
 
-    monkeypatch.setattr(module, "through_codec", late)
+    monkeypatch.setattr("cuelens.evaluate.perturbations.through_codec", late)
     audio = clip(noise(duration_s=0.4))
     changed = Codec().apply(audio)
     np.testing.assert_array_equal(changed.audio.samples, audio.samples)
