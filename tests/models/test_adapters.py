@@ -180,7 +180,7 @@ def test_a_model_from_python(monkeypatch):
         ("python:users_module:bare", "has no attribute labels and cannot be called"),
         ("python:users_module:absent", "has no 'absent'"),
         ("python:no_such_module_here:x", "cannot import"),
-        ("python:users_module", "expected python:package.module:callable"),
+        ("python:users_module", "expected python:package.module:name"),
     ]:
         with pytest.raises(InputError, match=message):
             load_model(spec)
