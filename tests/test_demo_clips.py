@@ -21,6 +21,7 @@ import pytest
 import soundfile
 
 import cuelens
+from cuelens.vocoder import load_world
 
 FOLDER = Path(cuelens.__file__).parent / "demo_clips"
 SCRIPT = Path(__file__).parents[1] / "scripts" / "make_demo_clips.py"
@@ -237,7 +238,8 @@ def test_missing_synthesiser_is_one_line_and_status_2(
         monkeypatch.setitem(sys.modules, "espeakng_loader", None)
     else:
         monkeypatch.setattr(script, "Espeak", object)
-        monkeypatch.setattr(script.importlib.util, "find_spec", lambda _: None)
+        monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+        load_world.cache_clear()  # the vocoder may have been found already
     assert script.main(["--out", str(tmp_path)]) == 2
     captured = capsys.readouterr()
     assert captured.err.count("\n") == 1
