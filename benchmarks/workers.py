@@ -15,7 +15,7 @@ from cuelens.evaluate import evaluate_stability
 from cuelens.provenance import versions
 
 RESULTS = Path(__file__).parent / "results"
-N_CLIPS = 12
+N_CLIPS = 6
 
 
 def main() -> None:
