@@ -10,7 +10,8 @@ demo: $(VENV)/.core
 	$(BIN)/cuelens demo
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest --durations=10
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
+	  $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --durations=15
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.run
