@@ -38,6 +38,7 @@ COMMANDS = {
         "--explainer integrated-gradients"
     ),
     "planted-cues_emodb": "evaluate planted-cues --corpus emodb --clips 160 --test 30",
+    "planted-cues_ravdess": "evaluate planted-cues --corpus ravdess --clips 240 --test 30",
     "faithfulness_fills": f"evaluate faithfulness {_SMALL} --explainer grad-cam --clips 8",
     "stability_emodb-2s": f"evaluate stability {_SMALL} --explainer lrp --clips 6",
     "sanity_emodb-2s": f"evaluate sanity {_SMALL} --explainer lrp --clips 6",
@@ -103,21 +104,27 @@ def markdown_stability(results: dict[str, Any]) -> str:
 def markdown_cues(results: dict[str, Any]) -> str:
     """How often the cue table names the edited cue first, and probing calls it used."""
     lines = [
-        "| edit | cue | named first | untouched | most often first instead "
+        "| edit | cue | whole clip: first | instead | in moments: first | untouched | instead "
         "| probing: used, of draws |",
-        "|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|",
     ]
     sizes = {row["edit"]: row["size"] for row in results["models"]}
     probing = {row["edit"]: row for row in results["probing"]}
     for row in results["cue_table"]:
         probe = probing[row["edit"]]
         lines.append(
-            f"| {sizes[row['edit']]} | {row['cue']} | {row['first']:.0%} "
-            f"({row['first_low']:.0%} to {row['first_high']:.0%}) of {row['n_clips']} "
-            f"| {row['untouched_first']:.0%} | {row['rival']} ({row['rival_share']:.0%}) "
+            f"| {sizes[row['edit']]} | {row['cue']} | {row['clip_first']:.0%} "
+            f"({row['clip_first_low']:.0%} to {row['clip_first_high']:.0%}) of {row['n_clips']} "
+            f"| {_rival(row, 'clip_rival')} | {row['first']:.0%} "
+            f"({row['first_low']:.0%} to {row['first_high']:.0%}) "
+            f"| {row['untouched_first']:.0%} | {_rival(row, 'rival')} "
             f"| {probe['used']} of {probe['n_draws']} |"
         )
     return "\n".join(lines)
+
+
+def _rival(row: dict[str, Any], kind: str) -> str:
+    return f"{row[kind]} ({row[f'{kind}_share']:.0%})" if row[kind] else "–"
 
 
 def markdown_summary(results: dict[str, Any]) -> str:

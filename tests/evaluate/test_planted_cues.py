@@ -81,6 +81,8 @@ def test_a_louder_clip_is_named_as_louder(found):
     assert level["speaker"].nunique() == 2  # spread over the speakers
     assert level["first"].all()
     assert (level["leader"] == "intensity").all()
+    assert level["clip_first"].any()
+    assert (level["clip_effect"] > level["effect"]).all()  # clips vary less than moments
     assert (level["effect"] > level["untouched_effect"] + 1).all()
     assert not level["untouched_first"].any()
 
@@ -206,6 +208,9 @@ def clip(first, *, p=0.9, speaker="a", leader="f0_level", n_cues=10, effect=2.0)
         "n_cues": n_cues,
         "effect": effect,
         "named": float(first),
+        "clip_first": True,
+        "clip_leader": "f0_level",
+        "clip_effect": 5.0,
         "untouched_first": False,
         "untouched_leader": "f1",
         "untouched_effect": 0.5,
@@ -231,6 +236,9 @@ def test_leaderboard_counts_clips_that_the_model_calls_edited():
     assert row["rank"] == pytest.approx(1.5)
     assert row["chance"] == pytest.approx((3 / 10 + 1 / 5) / 4)
     assert (row["rival"], row["rival_share"]) == ("f1", 0.25)
+    assert (row["clip_first"], row["clip_first_high"], row["clip_rival"]) == (1.0, 1.0, "")
+    assert row["clip_first_low"] < 1.0
+    assert row["clip_effect"] == 5.0
     assert (row["change_rival"], row["change_rival_share"]) == ("", 0.0)
     assert row["effect"] == pytest.approx(1.75)
     assert row["untouched_effect"] == pytest.approx(0.5)

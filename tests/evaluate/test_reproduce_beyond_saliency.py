@@ -23,28 +23,27 @@ from cuelens.corpora import Corpus, demo_corpus
 from cuelens.cues import WINDOW_CUES, analyse_corpus, corpus_baseline, measure_cues
 from cuelens.cues.definitions import CUES, F0_DESCRIPTOR
 from cuelens.cues.measure import windows_in_speech
-from cuelens.evaluate.reproduce_beyond_saliency import (
+from cuelens.evaluate.beyond_saliency_listening import (
     FLAWS,
-    MOMENTS,
-    SAME_ANSWER,
-    BeyondSaliency,
     Neutral,
-    Sample,
-    Shuffled,
     _all_frames,
-    agreement_table,
-    bootstrapped,
-    chance_iou,
-    correlation_table,
-    flaw_table,
-    interval_iou,
     leading_silence_s,
     listen_to_clip,
-    overlap_table,
-    reproduce_beyond_saliency,
-    tile_iou,
     ways_of,
 )
+from cuelens.evaluate.beyond_saliency_overlap import chance_iou, interval_iou, tile_iou
+from cuelens.evaluate.beyond_saliency_result import BeyondSaliency
+from cuelens.evaluate.beyond_saliency_statistics import Shuffled
+from cuelens.evaluate.beyond_saliency_tables import (
+    MOMENTS,
+    SAME_ANSWER,
+    agreement_table,
+    correlation_table,
+    flaw_table,
+    overlap_table,
+)
+from cuelens.evaluate.intervals import Sample, bootstrapped
+from cuelens.evaluate.reproduce_beyond_saliency import reproduce_beyond_saliency
 from cuelens.explain import ConceptRelevance, GradCam, Occlusion
 from cuelens.features import LogMel
 from cuelens.models import PublishedLogMel, TorchModel, load_model

@@ -30,7 +30,7 @@ from cuelens.evaluate.binning import (
     why_unknown,
 )
 from cuelens.evaluate.explainers import explainer_named
-from cuelens.evaluate.over_clips import bootstrap_mean
+from cuelens.evaluate.intervals import bootstrap_mean
 from cuelens.evaluate.perturbations import (
     PERTURBATIONS,
     Codec,
@@ -436,10 +436,10 @@ def test_bootstrap_over_clips_and_speakers():
     )
     many = bootstrap_mean(np.repeat(values, 10), [None] * 120)
     assert many.high - many.low < 0.5 * (one.high - one.low)
-    assert bootstrap_mean(np.array([0.5, np.nan, 0.7]), ["a", "b", "c"]).n_clips == 2
+    assert bootstrap_mean(np.array([0.5, np.nan, 0.7]), ["a", "b", "c"]).n == 2
     assert np.isnan(bootstrap_mean(np.array([0.5, 0.7]), ["a", "b"]).low)
     assert np.isnan(bootstrap_mean(np.array([np.nan]), ["a"]).value)
-    high = bootstrap_mean(np.array([1.0, 1.0, 0.2]), [None] * 3)
+    high = bootstrap_mean(np.array([1.0, 1.0, 0.2]), [None] * 3, highest=1.0)
     assert high.high == 1.0
 
 

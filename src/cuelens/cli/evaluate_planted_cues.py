@@ -126,8 +126,13 @@ def _cue_table(rows: list[dict[Any, Any]], titles: dict[str, str]) -> Table:
     for name in ("clips", "first", "95 % interval", "untouched", "named", "change", "rank", "SD"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("led otherwise by")
+    for name in ("whole clip: first", "95 % interval", "otherwise"):
+        table.add_column(name)
     for row in rows:
-        rival = titles.get(str(row["rival"]), "")
+        rivals = [
+            f"{titles[row[kind]]} ({row[f'{kind}_share']:.0%})" if row[kind] else ""
+            for kind in ("rival", "clip_rival")
+        ]
         table.add_row(
             escape(str(row["edit"])),
             str(row["n_clips"]),
@@ -138,7 +143,10 @@ def _cue_table(rows: list[dict[Any, Any]], titles: dict[str, str]) -> Table:
             f"{row['first_change']:.0%}",
             f"{row['rank']:.1f} of {row['n_cues']:.0f}",
             f"{row['effect']:+.1f} ({row['untouched_effect']:+.1f})",
-            f"{rival} ({row['rival_share']:.0%})" if rival else "",
+            rivals[0],
+            f"{row['clip_first']:.0%}",
+            f"{row['clip_first_low']:.0%} to {row['clip_first_high']:.0%}",
+            rivals[1],
             style="bold" if row["above_chance"] else "",
         )
     return table

@@ -606,11 +606,14 @@ def _cue_table(cues: CueReport) -> Table:
     table.add_column("cue", justify="right", no_wrap=True)
     table.add_column("SD", justify="right")
     table.add_column("95 % interval", no_wrap=True)
+    whole = any(not math.isnan(row.clip_effect.low) for row in cues.rows)
+    if whole:
+        table.add_column("whole clip", justify="right", no_wrap=True)
     table.add_column("literature")
     for row in cues.rows:
         if math.isnan(row.effect.low):
             continue
-        expectation, text = row.expectation, ""
+        expectation, text, of_clip = row.expectation, "", row.clip_effect.size
         if expectation is not None:
             text = f"{expectation.direction} ({expectation.status})"
             if row.scored:
@@ -621,6 +624,7 @@ def _cue_table(cues: CueReport) -> Table:
             CUES[row.cue].title,
             f"{row.effect.size:+.1f}",
             f"{row.effect.low:+.1f} to {row.effect.high:+.1f}",
+            *(["" if math.isnan(of_clip) else f"{of_clip:+.1f}"] if whole else []),
             text,
             style=style,
         )

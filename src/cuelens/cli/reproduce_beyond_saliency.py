@@ -13,7 +13,7 @@ from rich.table import Table
 from cuelens.cli.console import out, progress_bar
 
 if TYPE_CHECKING:
-    from cuelens.evaluate.reproduce_beyond_saliency import BeyondSaliency
+    from cuelens.evaluate.beyond_saliency_result import BeyondSaliency
 
 
 def beyond_saliency(
@@ -118,13 +118,9 @@ def _print(found: BeyondSaliency) -> None:
 
 def _agreement(found: BeyondSaliency, way: str) -> Table:
     """One row an explainer, reference and kind of answers."""
-    from cuelens.evaluate.reproduce_beyond_saliency import (
-        MOMENTS,
-        REFERENCES,
-        p_text,
-        points_text,
-        share_text,
-    )
+    from cuelens.evaluate.beyond_saliency_listening import REFERENCES
+    from cuelens.evaluate.beyond_saliency_result import p_text, points_text, share_text
+    from cuelens.evaluate.beyond_saliency_tables import MOMENTS
 
     table = Table(box=None, pad_edge=False)
     for name in ("explainer", "against", "answers"):
@@ -154,7 +150,7 @@ def _agreement(found: BeyondSaliency, way: str) -> Table:
 
 def _overlap(found: BeyondSaliency) -> Table:
     """One row a way and pair."""
-    from cuelens.evaluate.reproduce_beyond_saliency import interval_text
+    from cuelens.evaluate.beyond_saliency_result import interval_text
 
     table = Table("way", "windows of", box=None, pad_edge=False)
     for name in ("overlap", "random windows", "difference"):

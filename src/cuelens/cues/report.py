@@ -66,6 +66,9 @@ class CueRow:
         Salient windows with a value.
     effect : Effect
         Against the baseline.
+    clip_effect : Effect
+        Of the whole clip against the baseline's clips, as a single case: see
+        :func:`~cuelens.cues.baseline.clip_effects`.
     comparable : bool
         Whether the literature speaks of the same thing: the baseline is the speaker's own neutral
         speech, and the cue is not one of whole utterances that was measured in moments.
@@ -89,6 +92,7 @@ class CueRow:
     clip_value: float
     n_windows: int
     effect: Effect
+    clip_effect: Effect
     comparable: bool
     p: float
     p_adjusted: float
@@ -272,6 +276,7 @@ def cue_report(
                 clip_value=whole[key].value,
                 n_windows=int(known.sum()),
                 effect=effect,
+                clip_effect=of_clip[key],
                 comparable=baseline.kind == "speaker's neutral" and key not in OF_UTTERANCES,
                 p=chance.by_cue.get(key, float("nan")),
                 p_adjusted=chance.by_cue_adjusted.get(key, float("nan")),
@@ -325,6 +330,9 @@ def _row_dict(row: CueRow, baseline: str) -> dict[str, Any]:
         "effect_size": _number(row.effect.size),
         "ci_low": _number(row.effect.low),
         "ci_high": _number(row.effect.high),
+        "clip_effect_size": _number(row.clip_effect.size),
+        "clip_ci_low": _number(row.clip_effect.low),
+        "clip_ci_high": _number(row.clip_effect.high),
         "p_random_windows": _number(row.p),
         "p_random_windows_adjusted": _number(row.p_adjusted),
         "expected": expectation.direction if expectation else None,

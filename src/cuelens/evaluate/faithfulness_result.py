@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from cuelens.evaluate.faithfulness import MEASURES
-from cuelens.evaluate.intervals import clustered_interval
+from cuelens.evaluate.intervals import bootstrap_mean
+from cuelens.evaluate.over_clips import records
 from cuelens.explain.explanation import dump_json
 from cuelens.typing import FloatArray
 
@@ -178,8 +179,8 @@ class Faithfulness:
                 {name: entry[name] for name in ("file", "start_s", "explainer", "fill", "error")}
                 for entry in failed
             ],
-            "summary": _records(self.summary()),
-            "curves": _records(self.curves()),
+            "summary": records(self.summary()),
+            "curves": records(self.curves()),
         }
 
     def plot(self) -> Figure:
@@ -208,22 +209,6 @@ def _on_shares(curves: Mapping[str, Any], name: str) -> FloatArray:
 
 def _mean(name: str, values: FloatArray, speakers: pd.Series[Any]) -> dict[str, float]:
     """Mean and 95 % interval, as columns; clips of unknown speakers stand for themselves."""
-    clusters = np.array(
-        [f"clip {place}" if pd.isna(one) else str(one) for place, one in enumerate(speakers)]
-    )
-    low, high = clustered_interval(values, clusters)
-    mean = float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
-    low, high = min(low, mean), max(high, mean)  # NaN stays NaN; they may differ by rounding
+    mean, low, high, _ = bootstrap_mean(values, [None if pd.isna(one) else one for one in speakers])
     ends = ("mean", "low", "high") if not name else (name, f"{name}_low", f"{name}_high")
     return dict(zip(ends, (mean, low, high), strict=True))
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as JSON types, NaN as None."""
-    return [
-        {
-            str(name): None if isinstance(value, float) and np.isnan(value) else value
-            for name, value in row.items()
-        }
-        for row in frame.to_dict("records")
-    ]

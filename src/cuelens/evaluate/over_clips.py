@@ -1,25 +1,20 @@
-"""What evaluations over clips share: means with intervals, records, files, looks.
-
-References
-----------
-.. [1] B. Efron, R. Tibshirani, "An introduction to the bootstrap", 1993, chapters 8 and 13.
-"""
+"""What evaluations over clips share: columns with means, records, files, looks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from cuelens.audio import Audio
 from cuelens.corpora import Corpus
-from cuelens.cues.baseline import N_BOOTSTRAP, stretch
 from cuelens.errors import InputError
 from cuelens.evaluate.explainers import Explainer, applies
+from cuelens.evaluate.intervals import bootstrap_mean
 from cuelens.explain.explanation import dump_json
 from cuelens.models.base import Model, model_labels, model_name, predict
 from cuelens.provenance import versions
@@ -28,72 +23,19 @@ from cuelens.typing import FloatArray
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MIN_SPEAKERS = 3  # fewer cannot be drawn again with replacement
-
-
-class Mean(NamedTuple):
-    """A mean with its 95 % interval, of so many clips."""
-
-    value: float
-    low: float
-    high: float
-    n_clips: int
-
-
-def bootstrap_mean(
-    values: FloatArray, speakers: Sequence[object], *, lowest: float = -1.0, seed: int = 0
-) -> Mean:
-    """Mean over clips with a percentile interval from drawing them again [3]_.
-
-    Parameters
-    ----------
-    values : ndarray, shape (n_clips,)
-        NaN where unknown: left out.
-    speakers : sequence of str or None
-        Where every clip has one and there are three or more, speakers are drawn instead of clips,
-        because clips of a speaker resemble each other.
-    lowest : float
-        The lowest that a value can be, at which the interval ends.
-    seed : int
-
-    Returns
-    -------
-    Mean
-        NaN bounds for fewer than three clips.  Deviations from the mean are stretched for small
-        samples as in :mod:`cuelens.cues.baseline`.
-    """
-    known = np.isfinite(values)
-    values = values[known]
-    nan = float("nan")
-    if not values.size:
-        return Mean(nan, nan, nan, 0)
-    of_clip = pd.Series(list(speakers), dtype=object)[known]
-    cluster = np.arange(values.size)
-    if of_clip.notna().all() and of_clip.nunique() >= _MIN_SPEAKERS:
-        cluster = pd.factorize(of_clip)[0]
-    n = int(cluster.max()) + 1
-    mean = float(values.mean())
-    if n < _MIN_SPEAKERS:
-        return Mean(mean, nan, nan, values.size)
-    total, count = np.bincount(cluster, weights=values), np.bincount(cluster)
-    draws = np.random.default_rng(seed).integers(n, size=(N_BOOTSTRAP, n))
-    means = total[draws].sum(axis=1) / count[draws].sum(axis=1)
-    low, high = np.percentile(mean + stretch(n) * (means - mean), [2.5, 97.5])
-    largest = max(1.0, float(values.max()))
-    return Mean(mean, max(lowest, float(low)), min(largest, float(high)), values.size)
-
 
 def mean_entry(
     values: FloatArray, speakers: Sequence[object], *, lowest: float = -1.0
 ) -> dict[str, Any]:
     """Columns mean, low, high, n_clips and n_missing of a summary."""
-    mean = bootstrap_mean(values, speakers, lowest=lowest)
+    largest = float(np.nanmax(values, initial=1.0))
+    mean = bootstrap_mean(values, speakers, lowest=lowest, highest=largest)
     return {
         "mean": mean.value,
         "low": mean.low,
         "high": mean.high,
-        "n_clips": mean.n_clips,
-        "n_missing": len(values) - mean.n_clips,
+        "n_clips": mean.n,
+        "n_missing": len(values) - mean.n,
     }
 
 

@@ -3,8 +3,9 @@
 Neutral speech is edited in one acoustic cue (`cue_edits`), a model learns to tell edited from
 untouched clips of some speakers, and clips of others are explained.  Nothing else was edited, so
 the edited cue should come first among the cues where the model listened, by their distance in
-standard deviations from the same speaker's other untouched clips.  The model must be right for 95 %
-of held-out clips, or the edit is void.
+standard deviations from the same speaker's other untouched clips; and in the column of the whole
+clip, where the edit was made.  The model must be right for 95 % of held-out clips, or the edit is
+void.
 
 How often the cue comes first in the *untouched* clip, at the same moments, is what chance does.
 Where another cue comes first, either the clip differed in it before, or the edit changes it too (a
@@ -36,8 +37,9 @@ from cuelens.cues.baseline import Baseline, tracks_baseline
 from cuelens.errors import InputError
 from cuelens.evaluate.cue_edits import CUE_EDITS, CueEdit
 from cuelens.evaluate.detectors import EDITED, SAMPLE_RATE, UNTOUCHED, linear_classifier
-from cuelens.evaluate.intervals import clustered_interval, share_interval
+from cuelens.evaluate.intervals import bootstrap_mean, share_interval
 from cuelens.evaluate.journal import Result, run_tasks
+from cuelens.evaluate.over_clips import records
 from cuelens.explain import EmoLime
 from cuelens.explain.explanation import dump_json
 from cuelens.explain.salient_windows import WINDOW_S, SalientWindow
@@ -80,7 +82,8 @@ class PlantedCues:
         model says); ``first`` (the edited cue leads the table, in the right direction), ``rank``,
         ``n_cues`` (with an interval), ``leader`` (the cue that leads), ``effect`` of the edited cue
         in SD; ``named`` (1 where the account names it first, NaN where it never can, as of cues
-        that have no moments); the same of the untouched clip at the same moments
+        that have no moments); ``clip_first, clip_leader, clip_effect``, by the column of the whole
+        clip; the same as the first of the untouched clip at the same moments
         (``untouched_first, untouched_leader, untouched_effect``); ``first_change, leader_change``
         (what the edit changed most).
     cues : DataFrame
@@ -107,7 +110,8 @@ class PlantedCues:
         DataFrame
             ``edit, cue, n_clips``; ``first`` with interval; ``chance`` (one of the cues at
             random) and ``untouched_first`` (of the untouched clips); ``above_chance`` (the interval
-            of ``first`` lies above both); ``rank, n_cues``; ``rival``, the cue that leads most
+            of ``first`` lies above both); ``clip_first`` with interval and ``clip_rival``: by the
+            column of the whole clip; ``rank, n_cues``; ``rival``, the cue that leads most
             often instead, and its share; ``named, first_change`` and the rival of the latter;
             ``effect`` with interval and ``untouched_effect``, SD.  95 % intervals over speakers.
         """
@@ -116,7 +120,8 @@ class PlantedCues:
         for (edit, cue), part in told.groupby(["edit", "cue"], sort=False) if len(told) else ():
             speakers = part["speaker"].astype(str).to_numpy(str)
             low, high = share_interval(part["first"].to_numpy(float), speakers)
-            effect_low, effect_high = clustered_interval(part["effect"].to_numpy(float), speakers)
+            clip_low, clip_high = share_interval(part["clip_first"].to_numpy(float), speakers)
+            effect = bootstrap_mean(part["effect"].to_numpy(float), speakers)
             row: dict[str, Any] = {
                 "edit": edit,
                 "cue": cue,
@@ -129,12 +134,17 @@ class PlantedCues:
                 "rank": float(part["rank"].mean()),
                 "n_cues": float(part["n_cues"].mean()),
                 **_rival("rival", str(cue), part["leader"]),
+                "clip_first": float(part["clip_first"].mean()),
+                "clip_first_low": clip_low,
+                "clip_first_high": clip_high,
+                **_rival("clip_rival", str(cue), part["clip_leader"]),
+                "clip_effect": float(part["clip_effect"].mean()),
                 "named": float(part["named"].astype(float).mean()),
                 "first_change": float(part["first_change"].mean()),
                 **_rival("change_rival", str(cue), part["leader_change"]),
-                "effect": float(part["effect"].mean()),
-                "effect_low": effect_low,
-                "effect_high": effect_high,
+                "effect": effect.value,
+                "effect_low": effect.low,
+                "effect_high": effect.high,
                 "untouched_effect": float(part["untouched_effect"].mean()),
             }
             row["above_chance"] = low > max(row["chance"], row["untouched_first"])
@@ -179,9 +189,9 @@ class PlantedCues:
         return {
             "schema_version": SCHEMA_VERSION,
             **self.about,
-            "models": _records(self.models),
-            "cue_table": _records(self.leaderboard()),
-            "probing": _records(self.probe_board()),
+            "models": records(self.models),
+            "cue_table": records(self.leaderboard()),
+            "probing": records(self.probe_board()),
             "errors": list(self.errors),
         }
 
@@ -636,6 +646,10 @@ def _explain(clips: Material, edit: str, row: int) -> Result:
     twins = {one.cue: one.effect for one in before.rows if np.isfinite(one.effect.low)}
     effects = {one.cue: one.effect.size for one in known}
     found = _led(effects, planted)
+    of_clip = {
+        one.cue: one.clip_effect.size for one in report.rows if np.isfinite(one.clip_effect.low)
+    }
+    whole = _led(of_clip, planted)
     twin = _led({cue: effect.size for cue, effect in twins.items()}, planted)
     change = _led({cue: effects[cue] - twins[cue].size for cue in effects if cue in twins}, planted)
     return {
@@ -649,6 +663,9 @@ def _explain(clips: Material, edit: str, row: int) -> Result:
             "n_cues": len(effects),
             "effect": effects.get(planted.cue, float("nan")),
             "named": _named(report, planted),
+            "clip_first": whole["first"],
+            "clip_leader": whole["leader"],
+            "clip_effect": of_clip.get(planted.cue, float("nan")),
             "untouched_first": twin["first"],
             "untouched_leader": twin["leader"],
             "untouched_effect": twins[planted.cue].size if planted.cue in twins else float("nan"),
@@ -770,11 +787,3 @@ def _rival(name: str, cue: str, leaders: pd.Series) -> dict[str, Any]:
     if not len(others):
         return {name: "", f"{name}_share": 0.0}
     return {name: str(others.index[0]), f"{name}_share": float(others.iloc[0] / len(leaders))}
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as JSON types; NaN as null."""
-    return [
-        {str(k): (None if isinstance(v, float) and np.isnan(v) else v) for k, v in row.items()}
-        for row in frame.astype(object).to_dict("records")
-    ]

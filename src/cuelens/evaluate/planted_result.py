@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
-from cuelens.evaluate.intervals import clustered_interval, share_interval
+from cuelens.evaluate.intervals import bootstrap_mean, share_interval
+from cuelens.evaluate.over_clips import records
 from cuelens.explain.explanation import dump_json
 
 if TYPE_CHECKING:
@@ -97,9 +97,10 @@ class Planted:
             }
             for measure in _MEASURES:
                 values = part[measure].to_numpy(float)
-                interval = share_interval if measure == "hit" else clustered_interval
-                row[measure] = float(values.mean())
-                row[f"{measure}_low"], row[f"{measure}_high"] = interval(values, names)
+                row[measure], low, high, _ = bootstrap_mean(values, names)
+                if measure == "hit":
+                    low, high = share_interval(values, names)
+                row[f"{measure}_low"], row[f"{measure}_high"] = low, high
                 row[f"chance_{measure}"] = float(part[f"chance_{measure}"].mean())
             row["above_chance"] = bool(row["hit_low"] > row["chance_hit"])
             row["seconds"] = float(part["seconds"].median())
@@ -119,9 +120,9 @@ class Planted:
         return {
             "schema_version": SCHEMA_VERSION,
             **self.about,
-            "models": _records(self.cases),
-            "leaderboard": _records(self.leaderboard()),
-            "shuffled_labels": _records(self.leaderboard(shuffled=True)),
+            "models": records(self.cases),
+            "leaderboard": records(self.leaderboard()),
+            "shuffled_labels": records(self.leaderboard(shuffled=True)),
             "errors": list(self.errors),
         }
 
@@ -141,11 +142,3 @@ class Planted:
         from cuelens.evaluate.planted_figure import plot_planted
 
         return plot_planted(self)
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as JSON types; NaN as null."""
-    return [
-        {str(k): (None if isinstance(v, float) and np.isnan(v) else v) for k, v in row.items()}
-        for row in frame.astype(object).to_dict("records")
-    ]

@@ -42,10 +42,10 @@ from cuelens.evaluate.binning import (
 from cuelens.evaluate.clips import balanced_rows
 from cuelens.evaluate.explainers import Explainer
 from cuelens.evaluate.gate import Gate, gate
+from cuelens.evaluate.intervals import bootstrap_mean
 from cuelens.evaluate.journal import run_tasks
 from cuelens.evaluate.over_clips import (
     answer,
-    bootstrap_mean,
     clip_columns,
     clip_key,
     described,
@@ -518,8 +518,8 @@ def _test(
         "mean": mean.value,
         "low": mean.low,
         "high": mean.high,
-        "n_clips": mean.n_clips,
-        "n_missing": len(done) - mean.n_clips,
+        "n_clips": mean.n,
+        "n_missing": len(done) - mean.n,
         "verdict": verdict,
         "different_clips": mean_of_known(control.ravel()),
         "p_same_clip": same_clip_p(across, seed=seed),

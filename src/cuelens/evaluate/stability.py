@@ -99,7 +99,7 @@ class Stability:
     chance: pd.DataFrame
 
     def summary(self) -> pd.DataFrame:
-        """Means over clips with 95 % intervals (see :func:`bootstrap_mean`).
+        """Means over clips with 95 % intervals (:func:`.bootstrap_mean`).
 
         Returns
         -------

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cuelens.evaluate.reproduce_beyond_saliency import MOMENTS, BeyondSaliency
+from cuelens.evaluate.beyond_saliency_result import BeyondSaliency
+from cuelens.evaluate.beyond_saliency_tables import MOMENTS
 from cuelens.explain.figures import AGAINST, NEUTRAL, SUPPORTS
 
 if TYPE_CHECKING:

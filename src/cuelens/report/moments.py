@@ -23,6 +23,7 @@ _TRACKS = (
 )
 _WIDTH, _HEIGHT = 1000.0, 100.0
 _MAX_ALPHA = 0.75
+_BOUNDS = ("size", "low", "high")
 _ARROWS = {"up": "↑", "rising": "↗", "down": "↓", "falling": "↘", "mixed": "↕"}
 
 
@@ -61,6 +62,7 @@ def moments_context(explanation: Explanation, cues: CueReport | None) -> dict[st
         ],
         "tracks": [] if cues is None else [_track(cues, key, title) for key, title in _TRACKS],
         "rows": [] if cues is None else [_row(row) for row in cues.rows],
+        "whole": cues is not None and any(np.isfinite(row.clip_effect.low) for row in cues.rows),
         "cues": cues,
         "sources": [] if cues is None else _sources(cues),
         "concepts": [_concept(explanation, index) for index in range(len(explanation.concepts))],
@@ -148,6 +150,7 @@ def _lines(x: FloatArray, y: FloatArray, known: Any) -> list[str]:
 
 def _row(row: CueRow) -> dict[str, Any]:
     cue, effect, expectation = CUES[row.cue], row.effect, row.expectation
+    of_clip = row.clip_effect
     reach = 3.0
     known = np.isfinite(effect.low)
     return {
@@ -159,9 +162,12 @@ def _row(row: CueRow) -> dict[str, Any]:
         "value": f"{row.value:.3g}" if np.isfinite(row.value) else "–",
         "baseline": f"{effect.baseline:.3g}" if np.isfinite(effect.baseline) else "–",
         "known": known,
-        "size": f"{effect.size:+.1f}".replace("-", "−") if np.isfinite(effect.size) else "–",
-        "low": f"{effect.low:+.1f}".replace("-", "−"),
-        "high": f"{effect.high:+.1f}".replace("-", "−"),
+        "size": _signed(effect.size) if np.isfinite(effect.size) else "–",
+        "low": _signed(effect.low),
+        "high": _signed(effect.high),
+        "clip": None
+        if np.isnan(of_clip.low)
+        else [_signed(x) for x in (of_clip.size, of_clip.low, of_clip.high)],
         "dot": 50 + 50 * float(np.clip(effect.size, -reach, reach)) / reach if known else 50,
         "left": 50 + 50 * float(np.clip(effect.low, -reach, reach)) / reach if known else 50,
         "right": 50 + 50 * float(np.clip(effect.high, -reach, reach)) / reach if known else 50,
@@ -181,15 +187,19 @@ def _row(row: CueRow) -> dict[str, Any]:
             None
             if row.corpus is None
             else {
-                "difference": f"{row.corpus.difference:+.1f}".replace("-", "−"),
-                "low": f"{row.corpus.low:+.1f}".replace("-", "−"),
-                "high": f"{row.corpus.high:+.1f}".replace("-", "−"),
+                "difference": _signed(row.corpus.difference),
+                "low": _signed(row.corpus.low),
+                "high": _signed(row.corpus.high),
                 "n_speakers": row.corpus.n_speakers,
             }
         ),
         "reason": row.reason,
         "flag": row.flag,
     }
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.1f}".replace("-", "−")
 
 
 def _sources(cues: CueReport) -> list[dict[str, str]]:
