@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from cuelens.features import FeatureCache
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -20,6 +22,15 @@ def data_dir() -> Path:
             f"no real speech: set CUELENS_DATA to a folder of corpora ({folder} is missing)"
         )
     return folder
+
+
+@pytest.fixture(scope="session")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> FeatureCache:
+    """Functionals of real speech, measured once for all tests of a run, in whichever process."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    return FeatureCache(file=folder / "measured.sqlite")
 
 
 @pytest.fixture(autouse=True)

@@ -165,14 +165,14 @@ def test_a_value_is_predicted_and_its_feature_is_used(corpus_of, embedded_of, ac
 @pytest.mark.slow
 @pytest.mark.corpus
 @pytest.mark.parametrize("turned", [False, True])
-def test_verdicts_on_features_of_real_speech(data_dir, corpus_of, embedded_of, turned):
+def test_verdicts_on_features_of_real_speech(data_dir, corpus_of, embedded_of, measured, turned):
     """Values of RAVDESS, each shuffled within speakers so that only planted relations are left."""
     corpus = load_corpus(data_dir / "ravdess")
     speakers = corpus.table["speaker"].to_numpy(str)
     rows = np.flatnonzero(np.isin(speakers, sorted(set(speakers))[:12]))
     corpus = replace(corpus, table=corpus.table.iloc[rows])
     speakers = corpus.table["speaker"].to_numpy(str)
-    acoustics = measure_acoustics(corpus)
+    acoustics = measure_acoustics(corpus, cache=measured)
     rng = np.random.default_rng(0)
     y = z_scores_by_speaker(acoustics.features, speakers)
     y = np.stack([column[shuffled_within_speakers(speakers, rng)] for column in y.T], axis=1)

@@ -304,10 +304,10 @@ def test_what_does_not_fit_is_refused():
 
 
 @pytest.fixture(scope="module")
-def ravdess(data_dir):
+def ravdess(data_dir, measured):
     """Scaled eGeMAPS, emotions and speakers."""
     corpus = load_corpus(data_dir / "ravdess")
-    smile = OpenSmile()
+    smile = OpenSmile(cache=measured)
     rows = [
         smile.functionals(some, sample_rate=16_000)
         for some in waveforms_of(corpus, sample_rate=16_000)
