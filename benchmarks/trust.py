@@ -30,6 +30,13 @@ COMMANDS = {
         "evaluate planted --detector compare --corpus ravdess --edit band-noise --bands 3 "
         "--clips 60 --test 10 --explainer shapley --explainer lime"
     ),
+    "planted_emodb-published": (
+        f"{_PLANTED} --detector egemaps --corpus emodb --edit band-noise --bands 3 --test 8 "
+        "--explainer published --explainer lime-64 --explainer shapley"
+    ),
+    "planted_emodb-moment-edits": (
+        f"{_PLANTED} --corpus emodb --edit moment-gain --edit moment-f0 --test 12"
+    ),
     "planted_emodb-moments": f"{_PLANTED} --corpus emodb --edit moment-noise --test 20",
     "planted_ravdess-moments": f"{_PLANTED} --corpus ravdess --edit moment-noise --test 20",
     "planted_ravdess-shuffled": (
@@ -38,7 +45,6 @@ COMMANDS = {
         "--explainer integrated-gradients"
     ),
     "planted-cues_emodb": "evaluate planted-cues --corpus emodb --clips 160 --test 30",
-    "planted-cues_ravdess": "evaluate planted-cues --corpus ravdess --clips 240 --test 30",
     "faithfulness_fills": f"evaluate faithfulness {_SMALL} --explainer grad-cam --clips 8",
     "stability_emodb-2s": f"evaluate stability {_SMALL} --explainer lrp --clips 6",
     "sanity_emodb-2s": f"evaluate sanity {_SMALL} --explainer lrp --clips 6",

@@ -11,7 +11,7 @@ import pytest
 from cuelens import Audio, EmoLime, Explanation, FrequencyBands, InputError, load_audio, load_model
 from cuelens.explain.lime import bernoulli_coalitions, lime_weights
 from cuelens.explain.published import GriffinLimBands
-from cuelens.explain.shapley import all_coalitions
+from cuelens.explain.shapley import all_coalitions, exact_shapley
 from cuelens.testing import (
     BandModel,
     ConstantModel,
@@ -230,6 +230,81 @@ def test_labels_must_differ(labels):
 def test_numbers_as_labels_become_text():
     explanation = EmoLime().explain(ConstantModel(labels=np.array([0, 1])), clip(), target="1")
     assert Explanation.from_json(explanation.to_json()).labels == ("0", "1")
+
+
+@pytest.mark.parametrize("precision", [0.1, 0.05])
+def test_sampling_ends_when_intervals_are_as_narrow_as_asked(precision):
+    audio = clip()
+    model = BandModel(band_hz=(500.0, 3000.0))
+    units = FrequencyBands(n_bands=16)
+    found = EmoLime(units=units, samples=3000, precision=precision).explain(model, audio)
+    row = found.target_index
+    assert (found.ci_high - found.ci_low)[row].max() / 2 <= precision
+    assert found.method.parameters["reach"] <= precision == found.method.parameters["precision"]
+    whole = EmoLime(units=units, samples=3000).explain(model, audio)
+    assert found.n_model_calls < whole.n_model_calls
+    covered = (found.ci_low <= whole.weights + 0.02) & (whole.weights - 0.02 <= found.ci_high)
+    assert covered.mean() > 0.8
+
+
+def test_a_budget_that_does_not_reach_the_precision_is_said():
+    explainer = EmoLime(units=FrequencyBands(n_bands=16), samples=300, precision=1e-4)
+    found = explainer.explain(BandModel(band_hz=(500.0, 3000.0)), clip())
+    assert found.n_model_calls <= 300
+    assert "0.0001 was asked for" in found.account
+    for wrong in (0.0, -1.0, float("nan")):
+        with pytest.raises(InputError, match="expected a number above 0"):
+            EmoLime(precision=wrong)
+    with pytest.raises(InputError, match="precision is for sampled Shapley values"):
+        EmoLime(precision=0.1, estimator="lime")
+
+
+def test_log_odds_are_shared_out_and_probabilities_stay():
+    audio, model = clip(), BandModel(band_hz=(500.0, 3000.0))
+    found = EmoLime(units=FrequencyBands(n_bands=4), output="logit").explain(model, audio)
+    plain = EmoLime(units=FrequencyBands(n_bands=4)).explain(model, audio)
+    np.testing.assert_array_equal(found.prediction, plain.prediction)
+    np.testing.assert_array_equal(found.outputs, plain.outputs)
+    p = np.clip(plain.outputs, 1e-6, 1 - 1e-6)
+    exact = exact_shapley(np.log(p / (1 - p)))
+    np.testing.assert_allclose(found.weights, exact, atol=1e-9)
+    row = found.target_index
+    assert found.output_value == pytest.approx(found.base_value + exact[row].sum())
+    assert Explanation.from_json(found.to_json()).output_value == pytest.approx(found.output_value)
+    with pytest.raises(InputError, match="expected probability or logit"):
+        EmoLime(output="value")
+
+
+class Dimensions:
+    """Arousal follows the level, valence is always -2."""
+
+    labels = ("arousal", "valence")
+    sample_rate = RATE
+    output = "value"
+
+    def predict_proba(self, waveforms):
+        level = [20 * np.log10(np.sqrt(np.mean(np.square(w))) + 1e-3) for w in waveforms]
+        return np.stack([np.array(level), np.full(len(level), -2.0)], axis=1)
+
+
+def test_regression_is_explained_as_it_is():
+    audio, model = clip(), Dimensions()
+    found = EmoLime(units=FrequencyBands(n_bands=4)).explain(model, audio)
+    assert found.target == "arousal"  # not the largest
+    assert found.weights.sum(axis=1)[1] == pytest.approx(0.0)
+    assert found.quantity == "arousal"
+    arousal = model.predict_proba([audio.samples])[0, 0]
+    said = f"gives arousal = {arousal:.2f} and valence = −2.00".replace("-", "−")
+    assert said in found.account
+    assert "p =" not in found.account
+    low, high = found.answer_range
+    assert low == pytest.approx(found.outputs[:, 0].min())
+    assert high == pytest.approx(max(1.0, found.outputs[:, 0].max()))
+    with pytest.raises(InputError, match="gives no probabilities"):
+        EmoLime(output="logit").explain(model, audio)
+    model.output = "votes"
+    with pytest.raises(InputError, match="expected one of probability, logit, value"):
+        EmoLime().explain(model, audio)
 
 
 def test_sampled_weights_come_with_intervals_that_hold_the_exact_ones():

@@ -64,6 +64,13 @@ class EstimatorName(StrEnum):
     lime = "lime"
 
 
+class OutputName(StrEnum):
+    """What is shared out, of ``--output``."""
+
+    probability = "probability"
+    logit = "logit"
+
+
 class TrustLevel(StrEnum):
     """How much is tested, of ``--trust``."""
 
@@ -105,6 +112,19 @@ def explain(
         str | None,
         typer.Option(help="Emotion to explain; by default the model's answer.", show_default=False),
     ] = None,
+    rather_than: Annotated[
+        str | None,
+        typer.Option(
+            help="Ask why the target rather than this other emotion: weights share out the difference of the two.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        OutputName,
+        typer.Option(
+            help="What the weights share out: the probability, or its log-odds, which still differ where the model is all but sure."
+        ),
+    ] = OutputName.probability,
     bands: Annotated[int, typer.Option(help="Number of frequency bands, 2 to 64.")] = 8,
     scale: Annotated[
         BandScale, typer.Option(help="Scale on which the bands are equally wide.")
@@ -158,6 +178,13 @@ def explain(
             show_default=False,
         ),
     ] = None,
+    precision: Annotated[
+        float | None,
+        typer.Option(
+            help="Stop sampling when the 95 % interval of every weight reaches no further than this, within --samples.",
+            show_default=False,
+        ),
+    ] = None,
     interactions: Annotated[
         bool, typer.Option("--interactions", help="Also weigh pairs of bands (in the JSON).")
     ] = False,
@@ -198,6 +225,8 @@ def explain(
 
     - `cuelens explain *.wav --model emodb-egemaps --target anger --json > results.jsonl`
 
+    - `cuelens explain clip.wav --target anger --rather-than happiness`
+
     - `cuelens explain clip.wav --explainer lrp --out results` (needs the extra `torch`)
     """
     from cuelens.corpora import load_corpus
@@ -218,11 +247,17 @@ def explain(
             estimator=estimator.value,
             samples=samples,
             variant=variant.value,
+            precision=precision,
+            output=output.value,
             interactions=interactions,
             seed=seed,
         )
     else:
         settings = {"window_s": window_s}
+        if precision is not None or output is not OutputName.probability:
+            raise InputError(
+                f"--precision and --output are for emolime; {explainer.value} explains logits"
+            )
         if layer is not None:
             if explainer not in (ExplainerName.grad_cam, ExplainerName.crp):
                 raise InputError(f"--layer is for grad-cam and crp; {explainer.value} has none")
@@ -254,6 +289,7 @@ def explain(
                 explainer=chosen,
                 model=loaded,
                 target=target,
+                rather_than=rather_than,
                 cues=wanted,
                 carried=carried,
                 checked=checked,
@@ -348,6 +384,7 @@ def explain_one(
     explainer: EmoLime | MapExplainer,
     model: Model,
     target: str | None = None,
+    rather_than: str | None = None,
     cues: CueSettings | None = None,
     carried: CarriedCues | None = None,
     checked: Gate | None = None,
@@ -363,10 +400,12 @@ def explain_one(
     from cuelens.errors import InputError
     from cuelens.evaluate import removal_curve
     from cuelens.evaluate.reliability import reliability, reliability_account
-    from cuelens.explain.explanation import dump_json
+    from cuelens.explain.explanation import dump_json, json_line
     from cuelens.report import clip_content, write_clip_report
 
     audio = load_audio(clip, sample_rate=model.sample_rate, start_s=start_s, end_s=end_s)
+    if rather_than is not None:
+        model, target = _contrasted(model, audio, target, rather_than)
     explanation = _watched(clip.name, explainer, model, audio, target)
     windows = explanation.method.parameters.get("units") == "time windows"
     moments = found = None
@@ -443,18 +482,27 @@ def explain_one(
             trust=trust,
             moments_trust=moments_trust,
         )
-        text = dump_json(content)
-        if json_lines:
-            import json
-
-            text = json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
-        typer.echo(text, nl=False)
+        typer.echo(json_line(content) if json_lines else dump_json(content), nl=False)
     else:
         print_explanation(explanation, removal, found)
         if report is not None:
             out.print(f"  report: {report}", markup=False, highlight=False, soft_wrap=True)
             out.print()
     return report
+
+
+def _contrasted(
+    model: Model, audio: Audio, target: str | None, rather_than: str
+) -> tuple[Model, str]:
+    """The model asked why one label rather than another, and the label of that question."""
+    from cuelens.models.base import model_labels, predict
+    from cuelens.models.contrast import contrast
+
+    if target is None:
+        answer = predict(model, [audio.samples.copy()])[0]
+        target = model_labels(model)[int(answer.argmax())]
+    asked = contrast(model, target, rather_than=rather_than)
+    return asked, asked.target
 
 
 def checked_model(model: Model) -> Gate:
@@ -568,7 +616,8 @@ def print_explanation(
             low, high = explanation.ci_low[row, index], explanation.ci_high[row, index]
             cells.append(f"{low:+.3f} to {high:+.3f}")
         table.add_row(*cells)
-    answers = sorted(zip(explanation.prediction, explanation.labels, strict=True), reverse=True)
+    own = explanation.labels[: len(explanation.labels) - (explanation.contrast is not None)]
+    answers = sorted(zip(explanation.prediction, own, strict=False), reverse=True)
     said = ", ".join(f"{label} {probability:.2f}" for probability, label in answers[:3])
     out.print()
     out.print(escape(explanation.clip.path), style="bold", highlight=False, soft_wrap=True)

@@ -18,6 +18,8 @@ ENGLISH: Mapping[str, str] = {
     "answer": "The model {model} answers {top} (p = {p_top})",
     "close": ", with {second} close behind (p = {p})",
     "other_target": "; asked about {target}, it gives p = {p_target}",
+    "contrast": "; p({first}) is {p_first} and p({second}) {p_second}",
+    "values": "The model {model} gives {values}",
     "support": "; {units} {verb} most of the support for {target} ({weights})",
     "spread": "; support for {target} is spread over many {kind}, {units} first ({weights})",
     "no_support": "; no {one} clearly supports {target}",
@@ -31,11 +33,15 @@ ENGLISH: Mapping[str, str] = {
     "band": "band|bands",
     "window": "moment|moments",
     "exact": (
-        "With every {one} missing it would give p = {base}; the weights are exact for this model "
+        "With every {one} missing it would give {base}; the weights are exact for this model "
         "and this way of leaving {kind} out"
     ),
     "fitted": "The weights are a linear fit to all {n} versions of the clip with {kind} left out",
     "sampled": "The weights are estimates from {n} versions of the clip (95 % intervals are shown)",
+    "imprecise": (
+        "The weights are estimates from {n} versions of the clip, which is all that the budget "
+        "allows (95 % intervals reach {reach} to either side; {precision} was asked for)"
+    ),
     "fidelity": (
         ", and adding them up explains {fidelity} of how its answer changes when {kind} are "
         "missing."
@@ -87,8 +93,8 @@ _FAINT = 0.1  # nor those below a tenth of the largest
 def unit_account(explanation: Explanation, *, words: Mapping[str, str] = ENGLISH) -> str:
     """Two sentences on an explanation of frequency bands or time windows.
 
-    A unit is named only where its weight exceeds 0.02 and a tenth of the largest, and its interval,
-    if any, excludes 0.
+    A unit is named only where its weight exceeds 0.02 (of a probability) and a tenth of the
+    largest, and its interval, if any, excludes 0.
 
     Parameters
     ----------
@@ -101,22 +107,7 @@ def unit_account(explanation: Explanation, *, words: Mapping[str, str] = ENGLISH
 
 def answer_sentence(explanation: Explanation, words: Mapping[str, str] = ENGLISH) -> str:
     """What the model answers, and which units speak for and against the target."""
-    top = int(explanation.prediction.argmax())
-    first = words["answer"].format(
-        model=explanation.model,
-        top=explanation.labels[top],
-        p_top=probability(explanation.prediction[top]),
-    )
-    order = np.argsort(-explanation.prediction, kind="stable")
-    if len(order) > 1 and explanation.prediction[order[1]] > _CLOSE * explanation.prediction[top]:
-        first += words["close"].format(
-            second=explanation.labels[order[1]], p=probability(explanation.prediction[order[1]])
-        )
-    if explanation.target_index != top:
-        first += words["other_target"].format(
-            target=explanation.target,
-            p_target=probability(explanation.prediction[explanation.target_index]),
-        )
+    first = _answer(explanation, words)
     if explanation.map is not None:
         return f"{first}{_frequencies(explanation, words)}."
     names = _kind(explanation, words)
@@ -132,6 +123,35 @@ def answer_sentence(explanation: Explanation, words: Mapping[str, str] = ENGLISH
     if against:
         first += words["against"].format(**_phrase(explanation, against, words, "speak"))
     return f"{first}."
+
+
+def _answer(explanation: Explanation, words: Mapping[str, str]) -> str:
+    """What the model says of the clip, up to where its reasons begin."""
+    prediction, labels = explanation.prediction, explanation.labels
+    if not explanation.predicts_probabilities:
+        given = [f"{name} = {value:.2f}" for name, value in zip(labels, prediction, strict=True)]
+        return words["values"].format(
+            model=explanation.model, values=listed([one.replace("-", "−") for one in given], words)
+        )
+    own = prediction if explanation.contrast is None else prediction[:-1]
+    order = np.argsort(-own, kind="stable")
+    top = int(order[0])
+    said = words["answer"].format(
+        model=explanation.model, top=labels[top], p_top=probability(own[top])
+    )
+    if len(order) > 1 and own[order[1]] > _CLOSE * own[top]:
+        said += words["close"].format(second=labels[order[1]], p=probability(own[order[1]]))
+    if explanation.contrast is not None and explanation.target_index == len(own):
+        pair = explanation.contrast
+        p_first, p_second = (probability(own[labels.index(label)]) for label in pair)
+        said += words["contrast"].format(
+            first=pair[0], second=pair[1], p_first=p_first, p_second=p_second
+        )
+    elif explanation.target_index != top:
+        said += words["other_target"].format(
+            target=explanation.target, p_target=probability(own[explanation.target_index])
+        )
+    return said
 
 
 def trust_sentence(explanation: Explanation, words: Mapping[str, str] = ENGLISH) -> str:
@@ -152,8 +172,15 @@ def trust_sentence(explanation: Explanation, words: Mapping[str, str] = ENGLISH)
     if explanation.ci_low is None:
         shapley = explanation.method.parameters.get("estimator") == "shapley"
         template = "exact" if shapley else "fitted"
+    found = explanation.method.parameters
+    if found.get("reach", 0.0) > found.get("precision", np.inf):
+        template = "imprecise"
     start = words[template].format(
-        base=probability(explanation.base_value), n=explanation.n_model_calls, **names
+        base=_base(explanation),
+        n=explanation.n_model_calls,
+        reach=probability(found.get("reach", 0.0)),
+        precision=found.get("precision"),
+        **names,
     )
     if np.isnan(fidelity):
         return start + words["no_fidelity"].format(**names)
@@ -161,6 +188,15 @@ def trust_sentence(explanation: Explanation, words: Mapping[str, str] = ENGLISH)
         return start + words["not_additive"].format(**names)
     end = words["fidelity" if fidelity >= _LOW_FIDELITY else "low_fidelity"]
     return start + end.format(fidelity=percent(fidelity), **names)
+
+
+def _base(explanation: Explanation) -> str:
+    """The output with nothing left, such as ``p = 0.14``."""
+    value = explanation.base_value
+    plain = explanation.output_kind == "probability" and explanation.contrast is None
+    if plain:
+        return f"p = {probability(value)}"
+    return f"{explanation.quantity} = {value:.2f}".replace("-", "−")
 
 
 def _kind(explanation: Explanation, words: Mapping[str, str]) -> dict[str, str]:
@@ -200,7 +236,8 @@ def _named(explanation: Explanation, *, sign: int) -> list[int]:
     """Bands on one side of zero that hold most of that side's weight, largest first."""
     row = explanation.target_index
     weights = sign * explanation.target_weights
-    certain = weights > max(_NEGLIGIBLE, _FAINT * float(np.abs(weights).max()))
+    least = _NEGLIGIBLE if explanation.output_kind == "probability" else 0.0
+    certain = weights > max(least, _FAINT * float(np.abs(weights).max()))
     if explanation.ci_low is not None and explanation.ci_high is not None:
         near_zero = explanation.ci_low[row] if sign > 0 else -explanation.ci_high[row]
         certain &= near_zero > 0

@@ -20,6 +20,7 @@ References
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -28,7 +29,13 @@ import numpy as np
 from cuelens.audio import Audio
 from cuelens.errors import InputError
 from cuelens.explain.account import unit_account
-from cuelens.explain.explanation import ALL_COMBINATIONS, Clip, Explanation, Method
+from cuelens.explain.explanation import (
+    ALL_COMBINATIONS,
+    Clip,
+    Explanation,
+    Method,
+    output_parameters,
+)
 from cuelens.explain.game import CoalitionGame, Mixer
 from cuelens.explain.lime import (
     bernoulli_coalitions,
@@ -46,9 +53,17 @@ from cuelens.explain.shapley import (
     permutation_coalitions,
     sampled_shapley,
 )
-from cuelens.models.base import Model, label_index, model_labels, model_name, predict
+from cuelens.models.base import (
+    Model,
+    label_index,
+    model_labels,
+    model_name,
+    model_output,
+    predict,
+)
+from cuelens.models.contrast import contrast_columns
 from cuelens.provenance import versions
-from cuelens.typing import FloatArray
+from cuelens.typing import BoolArray, FloatArray
 from cuelens.units import FrequencyBands, TimeWindows
 
 Estimator = Literal["shapley", "lime"]
@@ -56,6 +71,9 @@ Variant = Literal["lossless", "published"]
 
 PUBLISHED_SAMPLES = 64
 DEFAULT_SAMPLES = 1024
+_FIRST_PAIRS = 8  # of orders, before the intervals are looked at
+_MORE = 1.5  # times as many pairs where they are too wide
+_SMALLEST_P = 1e-6  # log-odds of less are cut off: they would be rounding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +91,13 @@ class EmoLime:
     variant : {"lossless", "published"}
         How a unit is left out: parts that add up, or mel bands and Griffin-Lim as published
         (always estimated by ``"lime"``, never enumerated).
+    precision : float or None
+        Sampling of Shapley values ends when the 95 % interval of every weight of the target reaches
+        no further than this to either side, or at the budget.  None: the whole budget is spent.
+    output : {"probability", "logit"}
+        What is shared out: the model's probabilities (or whatever else it gives), or their
+        log-odds, log(p / (1 - p)), cut off at p = 1e-6; of a contrast of A and B, log(p(A) / p(B)).
+        Log-odds still differ where probabilities are all but 0 or 1.
     interactions : bool
         Also compute pairwise interactions (needs every combination, of bands).
     seed : int
@@ -90,6 +115,8 @@ class EmoLime:
     estimator: Estimator = "shapley"
     samples: int | None = None
     variant: Variant = "lossless"
+    precision: float | None = None
+    output: Literal["probability", "logit"] = "probability"
     interactions: bool = False
     seed: int = 42
 
@@ -106,6 +133,16 @@ class EmoLime:
             raise InputError(
                 f"variant is {self.variant!r}; expected one of {', '.join(get_args(Variant))}"
             )
+        if self.output not in ("probability", "logit"):
+            raise InputError(f"output is {self.output!r}; expected probability or logit")
+        if self.precision is not None:
+            if not 0 < self.precision < np.inf:
+                raise InputError(f"precision is {self.precision!r}; expected a number above 0")
+            if self.estimator != "shapley" or self.variant == "published":
+                raise InputError(
+                    "precision is for sampled Shapley values; expected estimator='shapley' and "
+                    "variant='lossless'"
+                )
         if self.variant == "published":
             object.__setattr__(self, "estimator", "lime")
             if not isinstance(self.units, FrequencyBands) or self.units.scale != "mel":
@@ -174,8 +211,15 @@ class EmoLime:
             The model does not know the target.
         """
         began = time.perf_counter()
-        labels = model_labels(model)
+        labels, kind = model_labels(model), model_output(model)
+        if self.output == "logit" and kind != "probability":
+            raise InputError(
+                f"model {model_name(model)} gives no probabilities ({kind}); expected "
+                "output='probability', which explains its outputs as they are"
+            )
         wanted = None if target is None else label_index(model, target)
+        if wanted is None and kind == "value":
+            wanted = 0  # the largest of several dimensions means nothing
         audio = audio.resample(model.sample_rate)
         rng = np.random.default_rng(self.seed)
         components = self.units.decompose(audio)
@@ -184,16 +228,24 @@ class EmoLime:
         if self.variant == "published":
             mixer = GriffinLimBands.of(audio, n_bands=len(components), seed=self.seed)
         game = CoalitionGame(model, mixer, n_samples=audio.samples.size)
-        estimate = self._estimate(game, len(components), rng)
+        everything = np.ones((1, len(components)), dtype=bool)
+        if self.precision is not None and wanted is None:
+            wanted = int(game(everything)[0].argmax())
+
+        def shared(outputs: FloatArray) -> FloatArray:
+            return _log_odds(outputs, model) if self.output == "logit" else outputs
+
+        estimate = self._estimate(lambda keep: shared(game(keep)), len(components), rng, wanted)
 
         extra_calls = 0
         if self.variant == "published":  # rebuilt sound: the clip itself was never asked about
             prediction = predict(model, [audio.samples.copy()])[0]
             extra_calls = 1
         else:
-            prediction = game(np.ones((1, len(components)), dtype=bool))[0]
+            prediction = game(everything)[0]
         keep, outputs = game.evaluations()
-        chosen = labels[int(prediction.argmax()) if wanted is None else wanted]
+        asked = int(prediction.argmax()) if wanted is None else wanted
+        chosen = labels[asked]
         explanation = Explanation(
             clip=Clip.of(audio),
             model=model_name(model),
@@ -206,17 +258,19 @@ class EmoLime:
             ci_low=estimate.low,
             ci_high=estimate.high,
             interactions=(
-                exact_interactions(game(all_coalitions(len(components))))
+                exact_interactions(shared(game(all_coalitions(len(components)))))
                 if self.interactions
                 else None
             ),
-            fidelity=weighted_r2(keep, outputs, estimate.weights, estimate.base),
+            fidelity=weighted_r2(keep, shared(outputs), estimate.weights, estimate.base),
             keep=keep,
             outputs=outputs,
             n_model_calls=game.n_model_calls + extra_calls,
+            output=shared(prediction[None])[0] if self.output == "logit" else None,
             method=Method(
                 name="emolime",
-                parameters=self._parameters(estimate.sampling),
+                parameters=self._parameters(estimate, asked)
+                | output_parameters(model, "logit" if self.output == "logit" else kind),
                 seed=self.seed,
                 versions=versions(),
             ),
@@ -228,15 +282,16 @@ class EmoLime:
             timing_s=time.perf_counter() - began,
         )
 
-    def _estimate(self, game: CoalitionGame, n_units: int, rng: np.random.Generator) -> _Estimate:
-        everything = np.ones((1, n_units), dtype=bool)
+    def _estimate(
+        self,
+        game: Callable[[BoolArray], FloatArray],
+        n_units: int,
+        rng: np.random.Generator,
+        wanted: int | None,
+    ) -> _Estimate:
         enumerates = self.enumerates(n_units)
         if self.estimator == "shapley" and not enumerates:
-            n_pairs = n_pairs_within(self.budget, n_units)
-            keep, orders = permutation_coalitions(n_units, n_pairs=n_pairs, rng=rng)
-            outputs = game(keep.reshape(-1, n_units)).reshape(*keep.shape[:2], -1)
-            weights, low, high = sampled_shapley(outputs, orders)
-            return _Estimate(weights, game(~everything)[0], low, high, PERMUTATION_PAIRS)
+            return self._sampled(game, n_units, rng, wanted)
         if enumerates:
             keep, sampling = all_coalitions(n_units), ALL_COMBINATIONS
         else:
@@ -251,7 +306,32 @@ class EmoLime:
         low, high = bootstrap_lime(keep, outputs, rng=rng)
         return _Estimate(weights, intercepts, low, high, sampling)
 
-    def _parameters(self, sampling: str) -> dict[str, Any]:
+    def _sampled(
+        self,
+        game: Callable[[BoolArray], FloatArray],
+        n_units: int,
+        rng: np.random.Generator,
+        wanted: int | None,
+    ) -> _Estimate:
+        """Pairs of orders, more of them until the intervals of the target are narrow enough."""
+        most = n_pairs_within(self.budget, n_units)
+        n_pairs = most if self.precision is None else min(most, _FIRST_PAIRS)
+        outputs, orders = [], []
+        n_done = 0
+        while True:
+            keep, drawn = permutation_coalitions(n_units, n_pairs=n_pairs - n_done, rng=rng)
+            outputs.append(game(keep.reshape(-1, n_units)).reshape(*keep.shape[:2], -1))
+            orders.append(drawn)
+            n_done = n_pairs
+            weights, low, high = sampled_shapley(np.concatenate(outputs), np.concatenate(orders))
+            estimate = _Estimate(weights, outputs[0][0, 0], low, high, PERMUTATION_PAIRS)
+            if n_done == most:
+                return estimate
+            if wanted is not None and estimate.reach(wanted) <= (self.precision or 0.0):
+                return estimate
+            n_pairs = min(most, int(np.ceil(_MORE * n_pairs)))
+
+    def _parameters(self, estimate: _Estimate, asked: int) -> dict[str, Any]:
         units = {"units": "time windows", **asdict(self.units)}
         if isinstance(self.units, FrequencyBands):
             units["units"] = "frequency bands"
@@ -260,9 +340,22 @@ class EmoLime:
             "estimator": self.estimator,
             "variant": self.variant,
             "samples": self.budget,
-            "sampling": sampling,
+            "sampling": estimate.sampling,
             "interactions": self.interactions,
+            **({} if estimate.low is None else {"reach": estimate.reach(asked)}),
+            **({} if self.precision is None else {"precision": self.precision}),
         }
+
+
+def _log_odds(outputs: FloatArray, model: Model) -> FloatArray:
+    """log(p / (1 - p)); of a contrast, log(p(A) / p(B)), shape (n, n_labels)."""
+    columns = contrast_columns(model)
+    own = np.clip(outputs if columns is None else outputs[:, :-1], _SMALLEST_P, 1 - _SMALLEST_P)
+    odds = np.log(own / (1 - own))
+    if columns is None:
+        return odds
+    first, second = (np.log(own[:, column]) for column in columns)
+    return np.column_stack([odds, first - second])
 
 
 @dataclass(frozen=True, eq=False)
@@ -272,3 +365,9 @@ class _Estimate:
     low: FloatArray | None
     high: FloatArray | None
     sampling: str
+
+    def reach(self, label: int) -> float:
+        """How far the widest interval of a label reaches to either side; 0 where exact."""
+        if self.low is None or self.high is None:
+            return 0.0
+        return float((self.high - self.low)[label].max() / 2)

@@ -13,6 +13,8 @@ import numpy as np
 from cuelens.audio import Audio
 from cuelens.errors import InputError
 from cuelens.explain.time_frequency import TimeFrequencyMap
+from cuelens.models.base import Model, Output, model_labels
+from cuelens.models.contrast import contrast_columns
 from cuelens.typing import BoolArray, FloatArray, IntArray
 from cuelens.units import Parts, Unit
 
@@ -204,6 +206,48 @@ class Explanation:
         """Whether the model answered every combination of units, mixed from parts that add up."""
         return bool(self.method.parameters.get("sampling") == ALL_COMBINATIONS)
 
+    @property
+    def output_kind(self) -> Output:
+        """What is explained: probabilities, logits (log-odds), or a regression's values."""
+        kind: Output = self.method.parameters.get("output", "probability")
+        return kind
+
+    @property
+    def predicts_probabilities(self) -> bool:
+        """Whether ``prediction`` holds probabilities, whatever it is that is explained."""
+        return self.output_kind == "probability" or self.output is not None
+
+    @property
+    def contrast(self) -> tuple[str, str] | None:
+        """A and B where the last label is "A rather than B", else None."""
+        found = self.method.parameters.get("contrast")
+        return None if found is None else (found[0], found[1])
+
+    @property
+    def quantity(self) -> str:
+        """What the target's weights are shares of, in words."""
+        if self.output_kind != "logit":
+            return self.answer_quantity
+        if self.contrast is not None and self.target == self.labels[-1]:
+            return "logit({}) − logit({})".format(*self.contrast)
+        return f"logit({self.target})"
+
+    @property
+    def answer_quantity(self) -> str:
+        """What the model gives for the target, in words."""
+        if not self.predicts_probabilities:
+            return self.target
+        if self.contrast is not None and self.target == self.labels[-1]:
+            return "p({}) − p({})".format(*self.contrast)
+        return f"p({self.target})"
+
+    @property
+    def answer_range(self) -> tuple[float, float]:
+        """Lowest and highest value that the target's answers are drawn between."""
+        column = self.outputs[:, self.target_index]
+        low, high = float(column.min(initial=0.0)), float(column.max(initial=1.0))
+        return low, high
+
     def order(self) -> IntArray:
         """Indices of the units, most supporting first, shape (n_units,); ties in unit order."""
         return np.argsort(-self.target_weights, kind="stable")
@@ -380,9 +424,23 @@ class Explanation:
         return file
 
 
+def output_parameters(model: Model, kind: Output) -> dict[str, Any]:
+    """What the record says of the output that is explained: its kind, and a contrast's labels."""
+    columns, labels = contrast_columns(model), model_labels(model)
+    found: dict[str, Any] = {"output": kind}
+    if columns is not None:
+        found["contrast"] = [labels[column] for column in columns]
+    return found
+
+
 def dump_json(data: Mapping[str, Any]) -> str:
     """JSON text as cuelens writes it everywhere."""
     return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def json_line(data: Mapping[str, Any]) -> str:
+    """The same on one line, for files of many results."""
+    return json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _from_dict(data: Mapping[str, Any]) -> Explanation:

@@ -54,8 +54,8 @@ def plot_weights(explanation: Explanation, ax: Axes | None = None) -> Axes:
         ax.errorbar(weights, rows, xerr=reach, fmt="none", ecolor="black", capsize=2, lw=1)
     ax.axvline(0.0, color="black", lw=0.8)
     ax.set_yticks(rows, [unit.name for unit in explanation.units])
-    what = "relevance for the logit of" if explanation.map is not None else "weight: change of p of"
-    ax.set_xlabel(f"{what} {explanation.target}")
+    what = "relevance for" if explanation.map is not None else "weight: share of"
+    ax.set_xlabel(f"{what} {explanation.quantity}")
     ax.set_title(f"What supports “{explanation.target}”", fontsize=10)
     _tidy(ax)
     return ax
@@ -69,8 +69,9 @@ def plot_prediction(explanation: Explanation, ax: Axes | None = None) -> Axes:
     colours = [SUPPORTS if name == explanation.target else NEUTRAL for name in names]
     ax.barh(range(len(names)), explanation.prediction[order], color=colours, height=0.72)
     ax.set_yticks(range(len(names)), names)
-    ax.set_xlim(0, 1)
-    ax.set_xlabel("probability")
+    lowest, highest = explanation.prediction.min(), explanation.prediction.max()
+    ax.set_xlim(min(0.0, lowest), max(1.0, highest))
+    ax.set_xlabel("probability" if explanation.predicts_probabilities else "output")
     ax.set_title(f"Answer of {explanation.model}", fontsize=10)
     _tidy(ax)
     return ax

@@ -8,7 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
-from cuelens.models.base import Model, model_labels, model_name, predict
+from cuelens.models.base import Model, model_labels, model_name, model_output, predict
+from cuelens.models.contrast import contrast_columns
 from cuelens.typing import BoolArray, FloatArray
 
 _BATCH_SAMPLES = 8_000_000  # samples handed to the model at once: 32 MB of float32
@@ -92,6 +93,8 @@ class CountingModel:
         self.labels = model_labels(model)
         self.sample_rate: int = model.sample_rate
         self.name = model_name(model)
+        self.output = model_output(model)
+        self.columns = contrast_columns(model)
 
     def predict_proba(self, waveforms: Sequence[FloatArray]) -> FloatArray:
         outputs = []
@@ -117,6 +120,8 @@ class RememberingModel:
         self.labels = model_labels(model)
         self.sample_rate: int = model.sample_rate
         self.name = model_name(model)
+        self.output = model_output(model)
+        self.columns = contrast_columns(model)
         self.n_waveforms = 0
 
     def predict_proba(self, waveforms: Sequence[FloatArray]) -> FloatArray:

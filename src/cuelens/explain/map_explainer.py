@@ -18,7 +18,13 @@ import numpy as np
 from cuelens.audio import Audio
 from cuelens.errors import InputError
 from cuelens.explain.account import unit_account
-from cuelens.explain.explanation import Clip, Concept, Explanation, Method
+from cuelens.explain.explanation import (
+    Clip,
+    Concept,
+    Explanation,
+    Method,
+    output_parameters,
+)
 from cuelens.explain.time_frequency import TimeFrequencyMap
 from cuelens.models.base import Model, label_index, model_labels, model_name, predict
 from cuelens.models.network import NetworkInput, NetworkModel, is_network
@@ -148,7 +154,7 @@ class MapExplainer(ABC):
                 name=self.name,
                 parameters={
                     "units": "time windows",
-                    "output": "logit",
+                    **output_parameters(model, "logit"),
                     **self.settings(),
                     **found.parameters,
                 },

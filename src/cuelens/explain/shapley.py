@@ -11,6 +11,9 @@ References
    in cooperative games", Int. J. Game Theory 28, 1999 (equation for the interaction index).
 .. [3] R. Mitchell et al., "Sampling permutations for Shapley value estimation", JMLR 23, 2022
    (antithetic pairs).
+.. [4] G. Smyth, "Linear models and empirical Bayes methods for assessing differential expression in
+   microarray experiments", Stat. Appl. Genet. Mol. Biol. 3, 2004 (variances drawn towards their
+   mean).
 """
 
 from __future__ import annotations
@@ -85,6 +88,7 @@ def exact_interactions(outputs: FloatArray) -> FloatArray:
     return index
 
 
+_PRIOR_PAIRS = 2
 PERMUTATION_PAIRS = "permutation pairs"
 """How sampled Shapley values are recorded."""
 
@@ -124,12 +128,17 @@ def sampled_shapley(
         Outputs of the coalitions of :func:`permutation_coalitions`.
     orders : ndarray, shape (2 * n_pairs, n_units), int
     confidence : float
-        Of the two-sided t interval over the pairs.
+        Of the two-sided t interval over the pairs (two or more).
 
     Returns
     -------
     values, low, high : ndarray, each of shape (n_labels, n_units), float64
         The values add up to output minus base exactly, however few the samples.
+
+    Notes
+    -----
+    A unit that matters in few orders only can look as if it never did.  Its variance over the pairs
+    is therefore drawn towards the mean of all units [4]_, which counts for two pairs.
     """
     outputs = np.asarray(outputs, dtype=np.float64)
     gains = np.diff(outputs, axis=1)
@@ -138,8 +147,10 @@ def sampled_shapley(
     n_pairs = len(by_unit) // 2
     pairs = by_unit.reshape(n_pairs, 2, *by_unit.shape[1:]).mean(axis=1)
     values = pairs.mean(axis=0).T
-    error = pairs.std(axis=0, ddof=1).T / np.sqrt(n_pairs)
-    reach = scipy.stats.t.ppf((1 + confidence) / 2, n_pairs - 1) * error
+    variance = pairs.var(axis=0, ddof=1).T
+    common = variance.mean(axis=1, keepdims=True)
+    variance = ((n_pairs - 1) * variance + _PRIOR_PAIRS * common) / (n_pairs - 1 + _PRIOR_PAIRS)
+    reach = scipy.stats.t.ppf((1 + confidence) / 2, n_pairs - 1) * np.sqrt(variance / n_pairs)
     return values, values - reach, values + reach
 
 

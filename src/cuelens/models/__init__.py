@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from cuelens.models.base import CallableModel, Model, model_name, predict
+from cuelens.models.base import CallableModel, Model, model_name, model_output, predict
+from cuelens.models.contrast import Contrast, contrast
 from cuelens.models.features_model import FeaturesModel
 from cuelens.models.folder import load_model_folder
 from cuelens.models.level import normalise_level
@@ -18,6 +19,7 @@ __all__ = [
     "BUNDLED",
     "DEFAULT_MODEL",
     "CallableModel",
+    "Contrast",
     "FeaturesModel",
     "FrontEnd",
     "LogMelCnn",
@@ -27,10 +29,12 @@ __all__ = [
     "PublishedLogMel",
     "TorchModel",
     "WindowedLogMel",
+    "contrast",
     "describe_bundled",
     "load_model",
     "load_model_folder",
     "model_name",
+    "model_output",
     "normalise_level",
     "predict",
 ]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 
 from cuelens.corpora import canonical_emotion
 from cuelens.errors import InputError
 from cuelens.typing import FloatArray
+
+Output = Literal["probability", "logit", "value"]
 
 
 @runtime_checkable
@@ -147,6 +149,24 @@ def _emotion(label: str) -> str:
 def model_name(model: Model) -> str:
     """The model's ``name`` where it has one, else that of its class."""
     return str(getattr(model, "name", type(model).__name__))
+
+
+def model_output(model: Model) -> Output:
+    """What the model's outputs are: its attribute ``output``, by default probabilities.
+
+    Raises
+    ------
+    InputError
+        Neither "probability", "logit" nor "value" (regression: any number).
+    """
+    found = getattr(model, "output", "probability")
+    kinds: tuple[Output, ...] = get_args(Output)
+    for kind in kinds:
+        if found == kind:
+            return kind
+    raise InputError(
+        f"model {model_name(model)} has output {found!r}; expected one of {', '.join(kinds)}"
+    )
 
 
 def softmax(logits: FloatArray) -> FloatArray:

@@ -219,8 +219,12 @@ def report_html(
         frequency_ticks=_frequency_ticks(explanation.clip.sample_rate_hz),
         players=_players(explanation, audio),
         removals=[
-            _curve("moments" if windows else "bands", removal),
-            *([] if moments_removal is None else [_curve("moments", moments_removal)]),
+            _curve("moments" if windows else "bands", removal, explanation),
+            *(
+                []
+                if moments_removal is None
+                else [_curve("moments", moments_removal, moments or explanation)]
+            ),
         ],
         trust=[
             TrustSection.of(found, kind=kind)
@@ -345,23 +349,26 @@ def _frequency_ticks(sample_rate: int) -> list[dict[str, Any]]:
     ]
 
 
-def _curve(kind: str, removal: RemovalCurve) -> dict[str, Any]:
+def _curve(kind: str, removal: RemovalCurve, explanation: Explanation) -> dict[str, Any]:
     n_units = len(removal.by_weight) - 1
     return {
         "kind": kind,
-        "points": _removal(removal),
+        "points": _removal(removal, explanation.answer_range),
         "lost": removal.lost(),
         "n_lost": max(1, n_units // 2),
     }
 
 
-def _removal(removal: RemovalCurve) -> dict[str, Any]:
+def _removal(removal: RemovalCurve, span: tuple[float, float]) -> dict[str, Any]:
     """The removal curve as points of an SVG picture of 560 x 240 units."""
     n_units = len(removal.by_weight) - 1
 
+    def height(value: float) -> float:
+        return _PLOT_HEIGHT * (span[1] - value) / (span[1] - span[0])
+
     def points(values: Any) -> str:
         return " ".join(
-            f"{_PLOT_WIDTH * k / n_units:.1f},{_PLOT_HEIGHT * (1 - float(value)):.1f}"
+            f"{_PLOT_WIDTH * k / n_units:.1f},{height(float(value)):.1f}"
             for k, value in enumerate(values)
         )
 
@@ -374,9 +381,14 @@ def _removal(removal: RemovalCurve) -> dict[str, Any]:
         "lowest": None if removal.lowest is None else points(removal.lowest),
         "n_units": n_units,
         "step": _PLOT_WIDTH / n_units,
+        "levels": [
+            {"y": height(level), "text": f"{level:.3g}".replace("-", "−")}
+            for level in np.linspace(*span, 5)
+        ],
         "rows": [
             {
                 "n": k,
+                "y": height(float(removal.by_weight[k])),
                 "by_weight": float(removal.by_weight[k]),
                 "random": float(removal.random_mean[k]),
                 "low": float(removal.random_low[k]),

@@ -34,11 +34,11 @@ def plot_removal(removal: RemovalCurve, explanation: Explanation, ax: Axes | Non
     ax.plot(steps, removal.by_weight, color=SUPPORTS, marker="o", ms=3.5, label="by weight")
     if removal.lowest is not None:
         ax.plot(steps, removal.lowest, color="black", ls=":", lw=1, label="lowest possible")
-    ax.set_ylim(0, 1)
+    ax.set_ylim(*explanation.answer_range)
     ax.set_xlim(0, steps[-1])
     windows = explanation.method.parameters.get("units") == "time windows"
     ax.set_xlabel("moments removed" if windows else "bands removed")
-    ax.set_ylabel(f"p({explanation.target})")
+    ax.set_ylabel(explanation.answer_quantity)
     ax.legend(fontsize=7, frameon=False)
     ax.spines[["top", "right"]].set_visible(False)
     return ax
