@@ -17,7 +17,8 @@ from cuelens.cli import evaluate_planted_cues as command
 from cuelens.corpora import Corpus
 from cuelens.evaluate import planted_cues as module
 from cuelens.evaluate.cue_edits import CUE_EDITS
-from cuelens.evaluate.planted_cues import PlantedCues, evaluate_planted_cues
+from cuelens.evaluate.planted_cues import evaluate_planted_cues
+from cuelens.evaluate.planted_cues_result import PlantedCues
 from cuelens.explain.salient_windows import SalientWindow
 from cuelens.testing import speech_like, tone
 
@@ -270,7 +271,7 @@ def test_nothing_to_explain_gives_empty_tables(capsys):
     assert nothing.probe_board().empty
     command.print_planted_cues(nothing)
     printed = capsys.readouterr().out
-    assert "void: tempo is told from untouched for 80% of held-out clips only" in printed
+    assert "void: tempo is told from untouched for 80.0% of held-out clips only" in printed
     assert "nothing to explain" in printed
     assert "failed: one clip failed" in printed
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +13,7 @@ from rich.table import Table
 from cuelens.cli.console import StagedProgress, out, progress_bar
 
 if TYPE_CHECKING:
-    from cuelens.evaluate.planted_cues import PlantedCues
+    from cuelens.evaluate.planted_cues_result import PlantedCues
 
 
 def planted_cues(
@@ -102,7 +101,7 @@ def print_planted_cues(result: PlantedCues) -> None:
     for model in result.models.to_dict("records"):
         if model["void"]:
             out.print(
-                f"  void: {model['edit']} is told from untouched for {model['recall']:.0%} of "
+                f"  void: {model['edit']} is told from untouched for {model['recall']:.1%} of "
                 "held-out clips only; expected 95 %",
                 highlight=False,
                 markup=False,
@@ -123,30 +122,22 @@ def _cue_table(rows: list[dict[Any, Any]], titles: dict[str, str]) -> Table:
     table = Table(box=None, pad_edge=False, title_justify="left", title_style="")
     table.title = "does the edited cue lead the cue table? (95 % intervals over speakers)"
     table.add_column("edit", no_wrap=True)
-    for name in ("clips", "first", "95 % interval", "untouched", "named", "change", "rank", "SD"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("led otherwise by")
-    for name in ("whole clip: first", "95 % interval", "otherwise"):
+    table.add_column("clips", justify="right")
+    for name in ("whole clip", "else led by", "in moments", "untouched", "else led by"):
         table.add_column(name)
     for row in rows:
+        shares = [
+            f"{row[kind]:.0%} ({row[f'{kind}_low']:.0%}–{row[f'{kind}_high']:.0%})"
+            for kind in ("clip_first", "first")
+        ]
         rivals = [
             f"{titles[row[kind]]} ({row[f'{kind}_share']:.0%})" if row[kind] else ""
-            for kind in ("rival", "clip_rival")
+            for kind in ("clip_rival", "rival")
         ]
         table.add_row(
-            escape(str(row["edit"])),
-            str(row["n_clips"]),
-            f"{row['first']:.0%}",
-            f"{row['first_low']:.0%} to {row['first_high']:.0%}",
-            f"{row['untouched_first']:.0%}",
-            "" if math.isnan(row["named"]) else f"{row['named']:.0%}",
-            f"{row['first_change']:.0%}",
-            f"{row['rank']:.1f} of {row['n_cues']:.0f}",
-            f"{row['effect']:+.1f} ({row['untouched_effect']:+.1f})",
-            rivals[0],
-            f"{row['clip_first']:.0%}",
-            f"{row['clip_first_low']:.0%} to {row['clip_first_high']:.0%}",
-            rivals[1],
+            *(escape(str(row["edit"])), str(row["n_clips"])),
+            *(shares[0], rivals[0], shares[1]),
+            *(f"{row['untouched_first']:.0%}", rivals[1]),
             style="bold" if row["above_chance"] else "",
         )
     return table
