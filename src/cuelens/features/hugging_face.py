@@ -34,6 +34,19 @@ from cuelens.errors import InputError, MissingExtraError
 from cuelens.features.embedding import Embedding
 from cuelens.typing import FloatArray
 
+__all__ = [
+    "UNUSED_WEIGHTS",
+    "DType",
+    "Device",
+    "HuggingFaceEncoder",
+    "checkpoint_folder",
+    "device_and_dtype",
+    "loading",
+    "samples_of_a_frame",
+    "torch",  # with transformers, for those who must import both as it is done here
+    "transformers",
+]
+
 Device = Literal["auto", "cpu", "cuda"]
 DType = Literal["auto", "float32", "float16"]
 _NO_CONVERSION = "DISABLE_SAFETENSORS_CONVERSION"

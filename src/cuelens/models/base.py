@@ -190,7 +190,7 @@ def model_output(model: Model) -> Output:
     InputError
         The attribute is something else.
     """
-    output = getattr(model, "output", "probability")
+    output: Output = getattr(model, "output", "probability")
     if output not in get_args(Output):
         raise InputError(
             f"model {model_name(model)} says its output is {output!r}; expected one of "
