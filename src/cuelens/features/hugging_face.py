@@ -26,6 +26,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -364,7 +365,7 @@ def loading(checkpoint: str, *, bars: bool) -> Iterator[None]:
     try:
         with _quiet(bars=bars):
             yield
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, UnpicklingError) as error:
         if isinstance(error, InputError):
             raise
         reason = (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0]

@@ -161,7 +161,9 @@ class HuggingFaceModel:
             name: value.to(device, dtype) if value.is_floating_point() else value.to(device)
             for name, value in inputs.items()
         }
-        with torch.inference_mode():
+        with torch.inference_mode(), warnings.catch_warnings():
+            # of WavLM's code in transformers, nothing of the user's
+            warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")
             return network(**prepared).logits.float().cpu().numpy()
 
     @property
