@@ -167,9 +167,14 @@ class OnnxModel:
             )[0]
         except Exception as error:  # onnxruntime has no common base for what it raises
             reason = " ".join(str(error).split())[:200]
+            hint = (
+                "a clip that it can take: a longer one, or at another rate"
+                if self.front_end is None
+                else "the front_end that it was trained with"
+            )
             raise InputError(
                 f"model {self.name}: the network fails on input of shape {values.shape} "
-                f"({reason}); expected a clip that it can take: a longer one, or at another rate"
+                f"({reason}); expected {hint}"
             ) from error
         if raw.size != n * len(self.labels):
             raise InputError(
