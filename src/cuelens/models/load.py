@@ -13,6 +13,7 @@ from cuelens.models.spec import split_spec, switch_of
 from cuelens.python_name import imported
 
 BUNDLED = ("emodb-cnn", "emodb-egemaps")
+PREFIXES = ("hf:", "onnx:", "skops:", "python:", "resnetsmall:")  # of names that are no folders
 DEFAULT_MODEL = "emodb-cnn"
 _FORMS = (
     f"a bundled name ({', '.join(BUNDLED)}), a model folder, hf:ORG/NAME, hf:FOLDER, onnx:FILE, "
