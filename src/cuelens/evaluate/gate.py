@@ -17,7 +17,15 @@ from cuelens.corpora import Corpus, demo_corpus
 from cuelens.errors import InputError
 from cuelens.evaluate.clips import balanced_rows
 from cuelens.evaluate.over_clips import json_ready
-from cuelens.models.base import Model, label_index, model_labels, model_name, predict
+from cuelens.models.base import (
+    Model,
+    Output,
+    label_index,
+    model_labels,
+    model_name,
+    model_output,
+    predict,
+)
 from cuelens.models.batching import compare_batching
 from cuelens.models.evaluation import HeldOut
 from cuelens.typing import FloatArray
@@ -27,6 +35,9 @@ from cuelens.typing import FloatArray
 # most 0.052; 1000 untrained last layers on each of three trained networks, 88 to 100 % below 0.1;
 # the four trained models at hand, 0.17 (an English one, of German) to 0.45.
 CONSTANT_SD = 0.1
+
+
+_CONSTANT_VALUE = 1e-3  # of a regressor, as a share of its largest output
 
 
 _NEAR_UNIFORM = 0.05
@@ -146,7 +157,7 @@ def gate(
     measures = _measured(outputs)
     measures["difference_again"] = batching.again
     measures["difference_in_batch"] = batching.in_batch
-    flags += _flags(labels, outputs, measures)
+    flags += _flags(labels, outputs, measures, output=model_output(model))
     if batching.differs():
         flags.append(
             Flag(
@@ -188,11 +199,21 @@ def _measured(outputs: FloatArray) -> dict[str, float]:
 
 
 def _flags(
-    labels: tuple[str, ...], outputs: FloatArray, measures: Mapping[str, float]
+    labels: tuple[str, ...], outputs: FloatArray, measures: Mapping[str, float], *, output: Output
 ) -> list[Flag]:
     n, sd = len(outputs), measures["largest_sd"]
     flags = []
     probabilities = measures["outside_probability"] <= _PROBABILITY
+    if output == "value":
+        if sd < _CONSTANT_VALUE:
+            flags.append(
+                Flag(
+                    key="constant",
+                    sentence=f"Values hardly change over {n} clips (standard deviation at most "
+                    f"{sd:.2g}): there is nothing to explain; check that the weights were loaded.",
+                )
+            )
+        return flags + _chance_flags(measures)
     if sd < CONSTANT_SD:
         flags.append(
             Flag(
@@ -220,15 +241,7 @@ def _flags(
                 "expect other sound (rate, level, language); try clips that it was trained on.",
             )
         )
-    if measures["difference_again"] > _SAME:
-        flags.append(
-            Flag(
-                key="not deterministic",
-                sentence=f"The same clip is answered differently when asked again (by "
-                f"{measures['difference_again']:.2g} of the largest output): explanations "
-                "would show that too; switch the model to evaluation mode, or fix its seed.",
-            )
-        )
+    flags += _chance_flags(measures)
     if not probabilities:
         flags.append(
             Flag(
@@ -240,6 +253,19 @@ def _flags(
             )
         )
     return flags
+
+
+def _chance_flags(measures: Mapping[str, float]) -> list[Flag]:
+    if measures["difference_again"] <= _SAME:
+        return []
+    return [
+        Flag(
+            key="not deterministic",
+            sentence=f"The same clip is answered differently when asked again (by "
+            f"{measures['difference_again']:.2g} of the largest output): explanations "
+            "would show that too; switch the model to evaluation mode, or fix its seed.",
+        )
+    ]
 
 
 def _recall(model: Model, corpus: Corpus, rows: Sequence[int]) -> dict[str, float]:
