@@ -106,6 +106,15 @@ def test_outputs_that_are_no_probabilities_are_told_and_no_reason_to_stop():
     assert "constant" in keys(flat)
 
 
+def test_values_are_no_bad_probabilities():
+    model = CallableModel(function=lambda w: 5 * listens(w) - 1, labels=LABELS, output="value")
+    assert gate(model, clips=CLIPS).flags == ()
+    small = CallableModel(function=lambda w: 0.05 * listens(w), labels=LABELS, output="value")
+    assert gate(small, clips=CLIPS).flags == ()
+    flat = CallableModel(function=lambda w: 2 + 1e-4 * listens(w), labels=LABELS, output="value")
+    assert keys(gate(flat, clips=CLIPS)) == ["constant"]
+
+
 def test_answers_that_differ_when_asked_again():
     rng = np.random.default_rng(0)
 
@@ -126,7 +135,8 @@ def test_batches_that_are_padded():
     assert keys(passed) == ["batch differs from single"]
     together = padded([clip.samples for clip in CLIPS])
     alone = np.concatenate([padded([clip.samples]) for clip in CLIPS])
-    assert passed.measures["difference_in_batch"] == pytest.approx(np.abs(together - alone).max())
+    difference = np.abs(together - alone).max() / alone.max()
+    assert passed.measures["difference_in_batch"] == pytest.approx(difference)
 
 
 def test_failing_on_silence():

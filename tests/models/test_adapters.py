@@ -17,7 +17,7 @@ from cuelens import (
     load_model,
 )
 from cuelens.features import OpenSmile
-from cuelens.models import FeaturesModel, Model, WindowedLogMel
+from cuelens.models import FeaturesModel, Model, WindowedLogMel, model_output, predict
 from cuelens.models.base import softmax
 from cuelens.models.level import TARGET_RMS, normalise_level
 from cuelens.testing import BandModel, noise, speech_like
@@ -210,3 +210,25 @@ def test_a_target_may_be_spelled_in_any_way():
     assert label_index(twice, "anger") == 1
     with pytest.raises(InputError, match="expected one of the model's labels"):
         label_index(twice, "Wut")
+
+
+def test_what_the_answers_are(monkeypatch):
+    def answer(waveforms):
+        return np.tile([3.0, -1.0], (len(waveforms), 1))
+
+    answer.labels = ["arousal", "valence"]
+    answer.output = "value"
+    install(monkeypatch, function=answer, instance=BandModel(band_hz=(0.0, 500.0)))
+    assert model_output(load_model("python:users_module:function")) == "value"
+    assert model_output(load_model("python:users_module:instance")) == "probability"
+    with pytest.raises(InputError, match="its output is 'score'; expected one of probability, lo"):
+        CallableModel(function=answer, labels=("a", "b"), output="score")
+    assert CallableModel(function=answer, labels=("a", "b")).predict_proba([]).shape == (0, 2)
+
+
+def test_errors_of_adapters_are_passed_on_as_they_are():
+    def refuse(waveforms):
+        raise InputError("2 ms is too short")
+
+    with pytest.raises(InputError, match=r"^2 ms is too short$"):
+        predict(CallableModel(function=refuse, labels=("a",)), [noise()])

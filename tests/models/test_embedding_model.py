@@ -135,7 +135,7 @@ def test_an_embedding_that_cannot_be_loaded_is_an_error_and_no_guess(model):
 def test_broken_sound_is_an_error(model):
     waveform = bright(0, 0.3)
     waveform[5] = np.nan
-    with pytest.raises(InputError, match="samples that are no numbers"):
+    with pytest.raises(InputError, match="1 samples that are NaN or infinite"):
         model.predict_proba([waveform])
 
 

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cuelens.cli.console import out, progress_bar
+from cuelens.cli.console import MODEL_HELP, out, progress_bar
 from cuelens.cli.explain import ExplainerName, moment_finder
 
 if TYPE_CHECKING:
@@ -25,9 +25,7 @@ def cues(
     ],
     model: Annotated[
         str,
-        typer.Option(
-            help="A bundled model, a model folder, resnetsmall:FILE, or python:package.module:callable."
-        ),
+        typer.Option(help=MODEL_HELP),
     ] = "emodb-cnn",
     out_dir: Annotated[
         Path,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from cuelens.cli.console import out, progress_bar
+from cuelens.cli.console import MODEL_HELP, out, progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,9 +28,7 @@ _OF_NETWORKS = ("grad-cam", "lrp")  # one pass each; both need PyTorch
 def faithfulness(
     model: Annotated[
         str,
-        typer.Option(
-            help="A bundled model, a model folder, resnetsmall:FILE, or python:package.module:callable."
-        ),
+        typer.Option(help=MODEL_HELP),
     ] = "emodb-cnn",
     corpus: Annotated[
         str | None,

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cuelens.cli.console import StagedProgress, out, progress_bar
+from cuelens.cli.console import MODEL_HELP, StagedProgress, out, progress_bar
 from cuelens.cli.evaluate_stability import (
     chosen_corpus,
     chosen_explainers,
@@ -47,9 +47,7 @@ class HowName(StrEnum):
 def sanity(
     model: Annotated[
         str,
-        typer.Option(
-            help="A bundled model, a model folder, resnetsmall:FILE, or python:package.module:callable."
-        ),
+        typer.Option(help=MODEL_HELP),
     ] = "emodb-cnn",
     corpus: Annotated[
         str | None,

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cuelens.cli.console import err, out, progress_bar
+from cuelens.cli.console import MODEL_HELP, err, out, progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,9 +28,7 @@ _CHEAP_ANY = ("lime-64", "shapley-windows")  # models that are no network are sl
 def stability(
     model: Annotated[
         str,
-        typer.Option(
-            help="A bundled model, a model folder, resnetsmall:FILE, or python:package.module:callable."
-        ),
+        typer.Option(help=MODEL_HELP),
     ] = "emodb-cnn",
     corpus: Annotated[
         str | None,

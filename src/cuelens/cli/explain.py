@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from cuelens.cli.console import err, out, print_error, progress_bar
+from cuelens.cli.console import MODEL_HELP, err, out, print_error, progress_bar
 from cuelens.errors import CuelensError
 
 if TYPE_CHECKING:
@@ -94,9 +94,7 @@ def explain(
     ],
     model: Annotated[
         str,
-        typer.Option(
-            help="A bundled model (see `cuelens models`), a model folder, resnetsmall:FILE, or python:package.module:callable."
-        ),
+        typer.Option(help=MODEL_HELP),
     ] = "emodb-cnn",
     explainer: Annotated[
         ExplainerName,
@@ -519,9 +517,9 @@ def carried_cues(model: str) -> CarriedCues | None:
     """Cues that the embedding of a model carries, where a probe is attached to its folder."""
     from cuelens.cues import CarriedCues
     from cuelens.models import BUNDLED
-    from cuelens.models.load import bundled_folder
+    from cuelens.models.load import PREFIXES, bundled_folder
 
-    if model.startswith(("python:", "resnetsmall:")):
+    if model.startswith(PREFIXES):
         return None
     folder = bundled_folder(model) if model in BUNDLED else Path(model)
     if not (folder / "probe.json").is_file():

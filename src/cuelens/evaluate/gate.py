@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,12 +17,18 @@ from cuelens.corpora import Corpus, demo_corpus
 from cuelens.errors import InputError
 from cuelens.evaluate.clips import balanced_rows
 from cuelens.evaluate.over_clips import json_ready
-from cuelens.models.base import Model, label_index, model_labels, model_name, predict
+from cuelens.models.base import (
+    Model,
+    Output,
+    label_index,
+    model_labels,
+    model_name,
+    model_output,
+    predict,
+)
+from cuelens.models.batching import compare_batching
 from cuelens.models.evaluation import HeldOut
 from cuelens.typing import FloatArray
-
-if TYPE_CHECKING:
-    pass
 
 # Largest standard deviation over speech clips of any label's probability.  Measured on the 10 demo
 # clips and on 14 of EmoDB: 240 untrained ResNetSmall of 2 to 7 labels behind both front ends, at
@@ -31,13 +37,13 @@ if TYPE_CHECKING:
 CONSTANT_SD = 0.1
 
 
+_CONSTANT_VALUE = 1e-3  # of a regressor, as a share of its largest output
+
+
 _NEAR_UNIFORM = 0.05
 
 
-_SAME = 1e-6  # answers to the same clip, asked twice
-
-
-_SAME_IN_BATCH = 1e-4
+_SAME = 1e-6  # answers to the same clip, asked twice, as a share of the largest output
 
 
 _PROBABILITY = 1e-3
@@ -141,17 +147,26 @@ def gate(
     noise = np.random.default_rng(seed).normal(0.0, 0.05, rate).astype(np.float32)
     odd = {"silence": np.zeros(rate, dtype=np.float32), "noise": np.clip(noise, -1.0, 1.0)}
     flags: list[Flag] = []
-    outputs = np.concatenate([predict(model, [sound.copy()]) for sound in speech])
+    batching = compare_batching(model, lambda some: predict(model, some), speech)
+    outputs = batching.alone
     for name, sound in odd.items():
         try:
             predict(model, [sound.copy()])
         except InputError as error:
             flags.append(Flag(key=f"fails on {name}", sentence=_FAILS.format(name, error)))
     measures = _measured(outputs)
-    measures["difference_again"] = _difference(predict(model, [speech[0].copy()]), outputs[:1])
-    batch = predict(model, [sound.copy() for sound in speech])
-    measures["difference_in_batch"] = _difference(batch, outputs)
-    flags += _flags(labels, outputs, measures)
+    measures["difference_again"] = batching.again
+    measures["difference_in_batch"] = batching.in_batch
+    flags += _flags(labels, outputs, measures, output=model_output(model))
+    if batching.differs():
+        flags.append(
+            Flag(
+                key="batch differs from single",
+                sentence=f"Clips are answered differently together than one by one (by "
+                f"{batching.in_batch:.2g} of the largest output): padding to the longest changes "
+                "the answer; mask it, or let predict_proba take clips one by one.",
+            )
+        )
     if corpus is not None:
         recall = _recall(model, corpus, balanced_rows(corpus, n_clips, seed=seed))
         measures |= recall
@@ -171,10 +186,6 @@ _FAILS = (
 )
 
 
-def _difference(one: FloatArray, other: FloatArray) -> float:
-    return float(np.abs(one - other).max())
-
-
 def _measured(outputs: FloatArray) -> dict[str, float]:
     """What the flags are decided on, from outputs (n_clips, n_labels)."""
     outside = float(max(-outputs.min(), outputs.max() - 1.0, np.abs(outputs.sum(axis=1) - 1).max()))
@@ -188,11 +199,21 @@ def _measured(outputs: FloatArray) -> dict[str, float]:
 
 
 def _flags(
-    labels: tuple[str, ...], outputs: FloatArray, measures: Mapping[str, float]
+    labels: tuple[str, ...], outputs: FloatArray, measures: Mapping[str, float], *, output: Output
 ) -> list[Flag]:
     n, sd = len(outputs), measures["largest_sd"]
     flags = []
     probabilities = measures["outside_probability"] <= _PROBABILITY
+    if output == "value":
+        if sd < _CONSTANT_VALUE:
+            flags.append(
+                Flag(
+                    key="constant",
+                    sentence=f"Values hardly change over {n} clips (standard deviation at most "
+                    f"{sd:.2g}): there is nothing to explain; check that the weights were loaded.",
+                )
+            )
+        return flags + _chance_flags(measures)
     if sd < CONSTANT_SD:
         flags.append(
             Flag(
@@ -220,24 +241,7 @@ def _flags(
                 "expect other sound (rate, level, language); try clips that it was trained on.",
             )
         )
-    if measures["difference_again"] > _SAME:
-        flags.append(
-            Flag(
-                key="not deterministic",
-                sentence=f"The same clip is answered differently when asked again (by "
-                f"{measures['difference_again']:.2g}): explanations would show that too; switch "
-                "the model to evaluation mode, or fix its seed.",
-            )
-        )
-    if measures["difference_in_batch"] > max(_SAME_IN_BATCH, 2 * measures["difference_again"]):
-        flags.append(
-            Flag(
-                key="batch differs from single",
-                sentence=f"Clips are answered differently together than one by one (by "
-                f"{measures['difference_in_batch']:.2g}): padding to the longest changes the "
-                "answer; mask it, or let predict_proba take clips one by one.",
-            )
-        )
+    flags += _chance_flags(measures)
     if not probabilities:
         flags.append(
             Flag(
@@ -249,6 +253,19 @@ def _flags(
             )
         )
     return flags
+
+
+def _chance_flags(measures: Mapping[str, float]) -> list[Flag]:
+    if measures["difference_again"] <= _SAME:
+        return []
+    return [
+        Flag(
+            key="not deterministic",
+            sentence=f"The same clip is answered differently when asked again (by "
+            f"{measures['difference_again']:.2g} of the largest output): explanations "
+            "would show that too; switch the model to evaluation mode, or fix its seed.",
+        )
+    ]
 
 
 def _recall(model: Model, corpus: Corpus, rows: Sequence[int]) -> dict[str, float]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -33,10 +35,24 @@ from cuelens.errors import InputError, MissingExtraError
 from cuelens.features.embedding import Embedding
 from cuelens.typing import FloatArray
 
+__all__ = [
+    "UNUSED_WEIGHTS",
+    "DType",
+    "Device",
+    "HuggingFaceEncoder",
+    "checkpoint_folder",
+    "device_and_dtype",
+    "loading",
+    "samples_of_a_frame",
+    "torch",  # with transformers, for those who must import both as it is done here
+    "transformers",
+]
+
 Device = Literal["auto", "cpu", "cuda"]
 DType = Literal["auto", "float32", "float16"]
+_NO_CONVERSION = "DISABLE_SAFETENSORS_CONVERSION"
 _FORMAT = 1  # raised when the same settings give other vectors
-_UNUSED_WEIGHTS = {"masked_spec_embed"}  # of training: published checkpoints may leave it out
+UNUSED_WEIGHTS = {"masked_spec_embed"}  # of training: published checkpoints may leave it out
 
 
 @contextmanager
@@ -116,16 +132,7 @@ class HuggingFaceEncoder(Embedding):
     batch_seconds: float = 60.0
 
     def __post_init__(self) -> None:
-        for what, value, known in (
-            ("device", self.device, get_args(Device)),
-            ("dtype", self.dtype, get_args(DType)),
-        ):
-            if value not in known:
-                raise InputError(f"{what} is {value!r}; expected one of {', '.join(known)}")
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise InputError("device is 'cuda' and PyTorch finds no GPU; expected 'cpu' or 'auto'")
-        if self.dtype == "float16" and self._device == "cpu":
-            raise InputError("dtype is 'float16' on a processor; expected 'float32' or 'auto'")
+        device_and_dtype(self.device, self.dtype)  # refuses what cannot be
         if not self.batch_seconds > 0:
             raise InputError(f"batch_seconds is {self.batch_seconds}; expected more than 0")
 
@@ -224,9 +231,7 @@ class HuggingFaceEncoder(Embedding):
                     "hears at once: cut it"
                 )
             return
-        needed = 1  # samples that one frame sees
-        for kernel, stride in zip(config.conv_kernel[::-1], config.conv_stride[::-1], strict=True):
-            needed = (needed - 1) * stride + kernel
+        needed = samples_of_a_frame(config)
         if waveform.size < needed:
             raise InputError(
                 f"{self.name}: a clip lasts {waveform.size / rate * 1000:.0f} ms; expected "
@@ -235,14 +240,11 @@ class HuggingFaceEncoder(Embedding):
 
     @property
     def _device(self) -> str:
-        if self.device == "auto":
-            return "cuda" if torch.cuda.is_available() else "cpu"
-        return self.device
+        return device_and_dtype(self.device, self.dtype)[0]
 
     @property
     def _torch_dtype(self) -> torch.dtype:
-        half = self.dtype == "float16" or (self.dtype == "auto" and self._device == "cuda")
-        return torch.float16 if half else torch.float32
+        return device_and_dtype(self.device, self.dtype)[1]
 
     @property
     def _is_whisper(self) -> bool:
@@ -250,17 +252,7 @@ class HuggingFaceEncoder(Embedding):
 
     @cached_property
     def _folder(self) -> Path | None:
-        """The checkpoint as a folder; None where it is a name of the hub."""
-        folder = Path(self.checkpoint).expanduser()
-        if folder.is_dir():
-            return folder
-        parts = self.checkpoint.split("/")
-        if not 1 <= len(parts) <= 2 or any(part.strip(".~ ") == "" for part in parts):
-            raise InputError(
-                f"{self.checkpoint}: no such folder; expected one, or a name of the Hugging Face "
-                "hub such as microsoft/wavlm-large"
-            )
-        return None
+        return checkpoint_folder(self.checkpoint)
 
     @cached_property
     def _loaded(self) -> _Loaded:
@@ -270,26 +262,16 @@ class HuggingFaceEncoder(Embedding):
             "trust_remote_code": False,
             "local_files_only": self._folder is not None,
         }
-        try:
-            with _quiet(bars=self._folder is None):
-                config = transformers.AutoConfig.from_pretrained(source, **options)
-                self._refuse_other_kinds(config)
-                extractor = transformers.AutoFeatureExtractor.from_pretrained(source, **options)
-                model, report = transformers.AutoModel.from_pretrained(
-                    source, use_safetensors=True, output_loading_info=True, **options
-                )
-        except (OSError, ValueError, KeyError) as error:
-            if isinstance(error, InputError):
-                raise
-            reason = (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0]
-            raise InputError(
-                f"{self.checkpoint}: cannot be loaded ({reason}); expected a folder, or a "
-                "name of the Hugging Face hub and a connection, with config.json, "
-                "preprocessor_config.json and weights in model.safetensors"
-            ) from error
+        with loading(self.checkpoint, bars=self._folder is None):
+            config = transformers.AutoConfig.from_pretrained(source, **options)
+            self._refuse_other_kinds(config)
+            extractor = transformers.AutoFeatureExtractor.from_pretrained(source, **options)
+            model, report = transformers.AutoModel.from_pretrained(
+                source, use_safetensors=True, output_loading_info=True, **options
+            )
         prefix = "encoder." if config.model_type == "whisper" else ""
         missing = {key for key in report["missing_keys"] if key.startswith(prefix)}
-        missing -= _UNUSED_WEIGHTS
+        missing -= UNUSED_WEIGHTS
         if missing:
             raise InputError(
                 f"{self.checkpoint}: {len(missing)} weights are missing, such as {min(missing)}; "
@@ -312,10 +294,97 @@ class HuggingFaceEncoder(Embedding):
             )
 
 
+def device_and_dtype(device: Device, dtype: DType) -> tuple[str, torch.dtype]:
+    """Where to compute, and in which precision.
+
+    Raises
+    ------
+    InputError
+        No such device or precision, or not here.
+    """
+    for what, value, known in (
+        ("device", device, get_args(Device)),
+        ("dtype", dtype, get_args(DType)),
+    ):
+        if value not in known:
+            raise InputError(f"{what} is {value!r}; expected one of {', '.join(known)}")
+    has_gpu = torch.cuda.is_available()
+    if device == "cuda" and not has_gpu:
+        raise InputError("device is 'cuda' and PyTorch finds no GPU; expected 'cpu' or 'auto'")
+    where = "cuda" if device == "cuda" or (device == "auto" and has_gpu) else "cpu"
+    if dtype == "float16" and where == "cpu":
+        raise InputError("dtype is 'float16' on a processor; expected 'float32' or 'auto'")
+    half = dtype == "float16" or (dtype == "auto" and where == "cuda")
+    return where, torch.float16 if half else torch.float32
+
+
+def checkpoint_folder(checkpoint: str) -> Path | None:
+    """A checkpoint as a folder; None where it is a name of the hub.
+
+    Raises
+    ------
+    InputError
+        Neither.
+    """
+    folder = Path(checkpoint).expanduser()
+    if folder.is_dir():
+        return folder
+    parts = checkpoint.split("/")
+    if not 1 <= len(parts) <= 2 or any(part.strip(".~ ") == "" for part in parts):
+        raise InputError(
+            f"{checkpoint}: no such folder; expected one, or a name of the Hugging Face "
+            "hub such as microsoft/wavlm-large"
+        )
+    return None
+
+
+def samples_of_a_frame(config: Any) -> int:
+    """Samples that one frame of convolutions over the waveform sees."""
+    needed = 1
+    for kernel, stride in zip(config.conv_kernel[::-1], config.conv_stride[::-1], strict=True):
+        needed = (needed - 1) * stride + kernel
+    return needed
+
+
+@contextmanager
+def loading(checkpoint: str, *, bars: bool) -> Iterator[None]:
+    """Without transformers' messages, and with its errors in one line.
+
+    Parameters
+    ----------
+    checkpoint : str
+        For messages.
+    bars : bool
+        Whether it may draw progress bars.
+
+    Raises
+    ------
+    InputError
+        Whatever went wrong inside.
+    """
+    try:
+        with _quiet(bars=bars):
+            yield
+    except (OSError, ValueError, KeyError, RuntimeError, UnpicklingError) as error:
+        if isinstance(error, InputError):
+            raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0]
+        raise InputError(
+            f"{checkpoint}: cannot be loaded ({reason}); expected a folder, or a "
+            "name of the Hugging Face hub and a connection, with config.json, "
+            "preprocessor_config.json and weights in model.safetensors"
+        ) from error
+
+
 @contextmanager
 def _quiet(*, bars: bool) -> Iterator[None]:
-    """Without transformers' messages, and without progress bars unless `bars`."""
+    """Without transformers' messages, and without progress bars unless `bars`.
+
+    Nor does it ask the hub to convert a checkpoint and propose that to its owners.
+    """
     log = transformers.utils.logging
+    asked = os.environ.get(_NO_CONVERSION)
+    os.environ[_NO_CONVERSION] = "1"
     verbosity, had_bars = log.get_verbosity(), log.is_progress_bar_enabled()
     log.set_verbosity_error()
     if not bars:
@@ -324,5 +393,9 @@ def _quiet(*, bars: bool) -> Iterator[None]:
         yield
     finally:
         log.set_verbosity(verbosity)
+        if asked is None:
+            del os.environ[_NO_CONVERSION]
+        else:
+            os.environ[_NO_CONVERSION] = asked
         if had_bars:
             log.enable_progress_bar()

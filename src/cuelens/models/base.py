@@ -10,14 +10,20 @@ import numpy as np
 
 from cuelens.corpora import canonical_emotion
 from cuelens.errors import InputError
+from cuelens.models.batching import answer_and_compare
+from cuelens.models.waveforms import check_sample_rate, checked_waveforms
 from cuelens.typing import FloatArray
 
 Output = Literal["probability", "logit", "value"]
+_NOT_PROBABILITY = 1e-3  # as in the gate: rounding of half precision stays below
 
 
 @runtime_checkable
 class Model(Protocol):
     """A speech emotion model.
+
+    A model may also have a ``name``, and an ``output`` that says what its answers are, see
+    :func:`model_output`.
 
     Attributes
     ----------
@@ -41,7 +47,8 @@ class Model(Protocol):
 
         Returns
         -------
-        ndarray, shape (n_waveforms, n_labels), values in [0, 1]
+        ndarray, shape (n_waveforms, n_labels)
+            Values in [0, 1], unless its ``output`` says otherwise.
         """
         ...
 
@@ -58,16 +65,37 @@ class CallableModel:
     sample_rate : int, Hz
     name : str
         Shown in results.
+    output : {"probability", "logit", "value"}
+        What the numbers are; see :func:`model_output`.
+
+    Notes
+    -----
+    The first call with two different waveforms asks for two of them alone too, and warns where
+    the answers differ.
     """
 
     function: Callable[[list[FloatArray]], FloatArray]
     labels: tuple[str, ...]
     sample_rate: int = 16_000
     name: str = "callable"
+    output: Output = "probability"
+
+    def __post_init__(self) -> None:
+        check_sample_rate(self.sample_rate, name=self.name)
+        model_output(self)
 
     def predict_proba(self, waveforms: Sequence[FloatArray]) -> FloatArray:
-        """The function's answer, shape (n_waveforms, n_labels)."""
-        return np.asarray(self.function(list(waveforms)))
+        """The function's answer, shape (n_waveforms, n_labels).
+
+        Raises
+        ------
+        InputError
+            A waveform that has another number of axes, or a sample that is no number.
+        """
+        given = checked_waveforms(waveforms, name=self.name)
+        if not given:
+            return np.empty((0, len(self.labels)))
+        return answer_and_compare(self, lambda some: np.asarray(self.function(some)), given)
 
 
 def predict(model: Model, waveforms: Sequence[FloatArray]) -> FloatArray:
@@ -84,6 +112,8 @@ def predict(model: Model, waveforms: Sequence[FloatArray]) -> FloatArray:
     """
     try:
         outputs = np.asarray(model.predict_proba(waveforms), dtype=np.float64)
+    except InputError:
+        raise
     except (TypeError, ValueError) as error:
         raise InputError(
             f"model {model_name(model)} failed or returned no table of numbers ({error}); expected "
@@ -146,27 +176,68 @@ def _emotion(label: str) -> str:
         return label
 
 
-def model_name(model: Model) -> str:
-    """The model's ``name`` where it has one, else that of its class."""
-    return str(getattr(model, "name", type(model).__name__))
-
-
 def model_output(model: Model) -> Output:
-    """What the model's outputs are: its attribute ``output``, by default probabilities.
+    """What a model's answers are.
+
+    Returns
+    -------
+    {"probability", "logit", "value"}
+        ``"probability"`` where the model has no attribute ``output``; ``"value"``: any real
+        number, of regression, such as arousal.
 
     Raises
     ------
     InputError
-        Neither "probability", "logit" nor "value" (regression: any number).
+        The attribute is something else.
     """
-    found = getattr(model, "output", "probability")
-    kinds: tuple[Output, ...] = get_args(Output)
-    for kind in kinds:
-        if found == kind:
-            return kind
-    raise InputError(
-        f"model {model_name(model)} has output {found!r}; expected one of {', '.join(kinds)}"
-    )
+    output: Output = getattr(model, "output", "probability")
+    if output not in get_args(Output):
+        raise InputError(
+            f"model {model_name(model)} says its output is {output!r}; expected one of "
+            f"{', '.join(get_args(Output))}"
+        )
+    return output
+
+
+def network_answers(raw: FloatArray, given: Output | None, *, name: str) -> FloatArray:
+    """Answers of a model from what its network gives.
+
+    Parameters
+    ----------
+    raw : ndarray, shape (n, n_labels)
+    given : {"probability", "logit", "value"} or None
+        What the network gives: probabilities and values stay as they are, logits go through a
+        softmax.  None: probabilities that add up to 1, or an error.
+    name : str
+        Of the model, for messages.
+
+    Returns
+    -------
+    ndarray, shape (n, n_labels), float64
+
+    Raises
+    ------
+    InputError
+        Nobody said what the network gives, and it is no probabilities.
+    """
+    raw = np.asarray(raw, dtype=np.float64)
+    if given == "logit":
+        return softmax(raw)
+    if given is None and raw.size:
+        off = max(-raw.min(), raw.max() - 1.0, np.abs(raw.sum(axis=1) - 1.0).max())
+        if off > _NOT_PROBABILITY:
+            raise InputError(
+                f"model {name}: the network gives numbers from {raw.min():.3g} to {raw.max():.3g} "
+                "that do not add up to 1; say what they are: output=logit (a softmax makes "
+                "probabilities of them), output=value (regression) or output=probability (each "
+                "label by itself)"
+            )
+    return raw
+
+
+def model_name(model: Model) -> str:
+    """The model's ``name`` where it has one, else that of its class."""
+    return str(getattr(model, "name", type(model).__name__))
 
 
 def softmax(logits: FloatArray) -> FloatArray:

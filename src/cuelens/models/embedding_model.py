@@ -15,8 +15,12 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from cuelens.errors import InputError
 from cuelens.features import FeatureCache
 from cuelens.features.embedding import Embedding
+from cuelens.models.base import Output
+from cuelens.models.batching import answer_and_compare
+from cuelens.models.estimator import estimator_answers, estimator_labels, estimator_output
 from cuelens.models.level import normalise_level
 from cuelens.models.training import Progress, TrainingClips
+from cuelens.models.waveforms import checked_waveforms
 from cuelens.typing import FloatArray, IntArray
 
 _SHORTEST_S = 0.1  # as of the model on functionals
@@ -26,15 +30,20 @@ _CLIPS_AT_ONCE = 64
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EmbeddingModel:
-    """Embedding of a clip, then any fitted scikit-learn classifier with ``predict_proba``.
+    """Embedding of a clip, then any fitted scikit-learn classifier or regressor.
 
     Parameters
     ----------
     embedding : Embedding
         Its last layer is used.
-    classifier : scikit-learn classifier
-        Fitted; its ``classes_`` are the labels.
+    classifier : scikit-learn estimator
+        Fitted; with ``predict_proba``, whose ``classes_`` are the labels, or a regressor.
     name : str
+    normalise : bool
+        Scale every waveform to the same root mean square first, so that the recording's level
+        does not matter.
+    regression_labels : tuple of str
+        What a regressor's outputs are called; empty for classifiers.
 
     Raises
     ------
@@ -43,17 +52,20 @@ class EmbeddingModel:
 
     Notes
     -----
-    Every waveform is scaled to the same root mean square first, so that the recording's level does
-    not matter, and padded with zeros to 0.1 s where it is shorter.  Equal probabilities answer
-    silence (below -110 dB) and what the embedding refuses: d-vectors cut away what is not speech,
-    and nothing may be left of a clip with bands missing.
+    Waveforms shorter than 0.1 s are padded with zeros to 0.1 s.  Equal probabilities answer
+    silence (below -110 dB where the level is normalised, else zeros) and what the embedding
+    refuses: d-vectors cut away what is not speech, and nothing may be left of a clip with bands
+    missing.  A regressor answers silence as it is, and what the embedding refuses is an error.
     """
 
     embedding: Embedding
     classifier: Any
     name: str = "embedding"
+    normalise: bool = True
+    regression_labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        self.labels  # noqa: B018 - refuses an estimator without labels or probabilities
         n_dimensions = len(self.embedding.dimensions)
         n_expected = getattr(self.classifier, "n_features_in_", n_dimensions)
         if n_expected != n_dimensions:
@@ -64,8 +76,13 @@ class EmbeddingModel:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The classifier's classes."""
-        return tuple(str(label) for label in self.classifier.classes_)
+        """The classifier's classes, or what the regressor's outputs are called."""
+        return estimator_labels(self.classifier, self.regression_labels, name=self.name)
+
+    @property
+    def output(self) -> Output:
+        """``"value"`` of a regressor, else ``"probability"``."""
+        return estimator_output(self.classifier)
 
     @property
     def sample_rate(self) -> int:
@@ -73,33 +90,36 @@ class EmbeddingModel:
         return self.embedding.sample_rate
 
     def predict_proba(self, waveforms: Sequence[FloatArray]) -> FloatArray:
-        """Probabilities, shape (n_waveforms, n_labels), float64.
+        """Probabilities or values, shape (n_waveforms, n_labels), float64.
 
         Raises
         ------
         InputError
-            A sample that is no number, or an embedding that cannot be loaded.
+            A waveform that is not one channel of numbers, or an embedding that cannot be loaded.
         """
+        given = checked_waveforms(waveforms, name=self.name)
+        if not given:
+            return np.empty((0, len(self.labels)))
+        return answer_and_compare(self, self._answers, given)
+
+    def _answers(self, waveforms: list[FloatArray]) -> FloatArray:
         answers = np.full((len(waveforms), len(self.labels)), 1.0 / len(self.labels))
         prepared = [self._prepare(waveform) for waveform in waveforms]
         vectors = {
             row: vector
             for row, sound in enumerate(prepared)
-            if sound.any() and (vector := self._embed(sound)) is not None
+            if (sound.any() or self.output == "value")
+            and (vector := self._embed(sound)) is not None
         }
         if vectors:
-            values = np.stack(list(vectors.values())).astype(np.float64)
-            answers[list(vectors)] = self.classifier.predict_proba(values)
+            values = np.stack(list(vectors.values()))
+            answers[list(vectors)] = estimator_answers(self.classifier, values)
         return answers
 
     def _prepare(self, waveform: FloatArray) -> FloatArray:
-        waveform = np.asarray(waveform, dtype=np.float32)
-        if not np.isfinite(waveform).all():
-            raise InputError(
-                f"model {self.name} was given samples that are no numbers; expected [-1, 1]"
-            )
         shortest = round(_SHORTEST_S * self.sample_rate)
-        return normalise_level(np.pad(waveform, (0, max(0, shortest - len(waveform)))))
+        padded = np.pad(waveform, (0, max(0, shortest - len(waveform))))
+        return normalise_level(padded) if self.normalise else np.clip(padded, -1.0, 1.0)
 
     def _embed(self, sound: FloatArray) -> FloatArray | None:
         """Vector of one waveform; None where the embedding finds nothing in it."""
@@ -107,6 +127,8 @@ class EmbeddingModel:
             return self.embedding.embed([sound])[0]
         except InputError:
             self.embedding.recipe  # noqa: B018 - weights that cannot be read are an error
+            if self.output == "value":
+                raise
             return None
 
 

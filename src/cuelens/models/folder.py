@@ -17,6 +17,7 @@ from cuelens.features import LogMel, OpenSmile
 from cuelens.models.base import Model
 from cuelens.models.features_model import FeaturesModel
 from cuelens.models.log_mel_cnn import LogMelCnn, WindowedLogMel, onnx_session
+from cuelens.models.skops_file import skops_estimator
 
 SCHEMA_VERSION = 1
 MODEL_FILES = (
@@ -89,7 +90,7 @@ def load_model_folder(folder: str | Path) -> Model:
             )
         if description["kind"] == "features":
             return FeaturesModel(
-                classifier=_load_skops(folder, weights["model.skops"]),
+                classifier=skops_estimator(weights["model.skops"], where=f"{folder}/model.skops"),
                 features=OpenSmile(feature_set=description["features"]["feature_set"]),
                 sample_rate=description["sample_rate"],
                 normalise=description["features"]["normalise"],
@@ -132,20 +133,3 @@ def _checked_onnx(folder: Path, content: bytes, n_labels: int) -> bytes:
             f"{folder}: the network has {n_outputs} outputs and model.json {n_labels} labels"
         )
     return content
-
-
-def _load_skops(folder: Path, content: bytes) -> Any:
-    import skops.io
-
-    try:
-        untrusted = skops.io.get_untrusted_types(data=content)
-        if untrusted:
-            raise InputError(
-                f"{folder}/model.skops holds types that are not trusted ({', '.join(untrusted)}); "
-                "expected scikit-learn's own"
-            )
-        return skops.io.loads(content)
-    except InputError:
-        raise
-    except Exception as error:  # skops raises what its parts raise: bad zip, bad schema, ...
-        raise InputError(f"{folder}/model.skops: cannot be read ({error})") from error

@@ -9,13 +9,15 @@ from typing import Any
 from cuelens.errors import InputError
 from cuelens.models.base import CallableModel, Model
 from cuelens.models.folder import load_model_folder, read_model_json
+from cuelens.models.spec import split_spec, switch_of
 from cuelens.python_name import imported
 
 BUNDLED = ("emodb-cnn", "emodb-egemaps")
+PREFIXES = ("hf:", "onnx:", "skops:", "python:", "resnetsmall:")  # of names that are no folders
 DEFAULT_MODEL = "emodb-cnn"
 _FORMS = (
-    f"a bundled name ({', '.join(BUNDLED)}), a model folder, python:package.module:callable, or "
-    "resnetsmall:FILE"
+    f"a bundled name ({', '.join(BUNDLED)}), a model folder, hf:ORG/NAME, hf:FOLDER, onnx:FILE, "
+    "skops:FILE, python:package.module:callable, or resnetsmall:FILE"
 )
 
 
@@ -25,12 +27,20 @@ def load_model(spec: str | Path) -> Model:
     Parameters
     ----------
     spec : str or Path
-        A bundled name (``emodb-cnn``, ``emodb-egemaps``), a folder that ``cuelens train`` wrote, or
-        ``resnetsmall:FILE``, the weights of Nasr, Ren & Johnson's network (extra ``torch``;
-        ``resnetsmall:FILE?trim=everywhere`` or ``none`` cuts other silence), or
-        ``python:package.module:name``.  The name is a :class:`~cuelens.models.Model`, or a function
-        of waveforms with attributes ``labels`` and (unless 16000) ``sample_rate``, or a class or
-        function without arguments that makes either.
+        One of
+
+        - a bundled name: ``emodb-cnn``, ``emodb-egemaps``;
+        - a folder that ``cuelens train`` wrote;
+        - ``hf:ORG/NAME`` or ``hf:FOLDER``, an audio classifier or regressor of the Hugging Face
+          hub (extra ``hf``); options ``?revision=NAME&masks_padding=true``;
+        - ``onnx:FILE`` or ``onnx:FOLDER``, see :func:`cuelens.models.onnx_model.load_onnx`;
+        - ``skops:FILE``, see :func:`cuelens.models.skops_model.load_skops`;
+        - ``python:package.module:name``: a :class:`~cuelens.models.Model`, or a function of
+          waveforms with attributes ``labels`` and, unless 16000 and ``"probability"``,
+          ``sample_rate`` and ``output``, or a class or function without arguments that makes
+          either;
+        - ``resnetsmall:FILE``, the weights of Nasr, Ren & Johnson's network (extra ``torch``;
+          ``resnetsmall:FILE?trim=everywhere`` or ``none`` cuts other silence).
 
     Raises
     ------
@@ -42,6 +52,16 @@ def load_model(spec: str | Path) -> Model:
         return load_model_folder(bundled_folder(text))
     if text.startswith("python:"):
         return _from_python(text)
+    if text.startswith("hf:"):
+        return _from_hugging_face(text.removeprefix("hf:"))
+    if text.startswith("onnx:"):
+        from cuelens.models.onnx_model import load_onnx
+
+        return load_onnx(text.removeprefix("onnx:"))
+    if text.startswith("skops:"):
+        from cuelens.models.skops_model import load_skops
+
+        return load_skops(text.removeprefix("skops:"))
     if text.startswith("resnetsmall:"):
         from cuelens.models.resnet_small import load_published
 
@@ -60,6 +80,19 @@ def bundled_folder(name: str) -> Path:
 def describe_bundled() -> list[dict[str, Any]]:
     """``model.json`` of every bundled model."""
     return [read_model_json(bundled_folder(name)) for name in BUNDLED]
+
+
+def _from_hugging_face(spec: str) -> Model:
+    from cuelens.models.hugging_face_model import HuggingFaceModel  # imported when used: optional
+
+    checkpoint, options = split_spec(spec, ("revision", "masks_padding"))
+    model = HuggingFaceModel(
+        checkpoint=checkpoint,
+        revision=options.get("revision"),
+        masks_padding=switch_of(options, "masks_padding"),
+    )
+    model.labels  # noqa: B018 - loads it: fails here rather than in the first answer
+    return model
 
 
 def _from_python(spec: str) -> Model:
@@ -81,6 +114,7 @@ def _from_python(spec: str) -> Model:
             labels=tuple(found.labels),
             sample_rate=getattr(found, "sample_rate", 16_000),
             name=spec.rpartition(":")[2],
+            output=getattr(found, "output", "probability"),
         )
     raise InputError(
         f"model {spec!r} is {type(found).__name__} without labels; expected predict_proba, labels "

@@ -10,7 +10,9 @@ import numpy as np
 
 from cuelens.errors import InputError, MissingExtraError
 from cuelens.models.base import softmax
+from cuelens.models.batching import answer_and_compare
 from cuelens.models.network import FrontEnd
+from cuelens.models.waveforms import checked_waveforms
 from cuelens.typing import FloatArray
 
 try:
@@ -65,11 +67,20 @@ class TorchModel:
         return logits
 
     def predict_proba(self, waveforms: Sequence[FloatArray]) -> FloatArray:
-        """Probabilities, shape (n_waveforms, n_labels), float64; equal ones for silence."""
+        """Probabilities, shape (n_waveforms, n_labels), float64; equal ones for silence.
+
+        Raises
+        ------
+        InputError
+            A waveform that is not one channel of numbers, or another number of labels.
+        """
+        return answer_and_compare(self, self._answers, checked_waveforms(waveforms, name=self.name))
+
+    def _answers(self, waveforms: list[FloatArray]) -> FloatArray:
         answers = np.full((len(waveforms), len(self.labels)), 1.0 / len(self.labels))
         for first in range(0, len(waveforms), _BATCH):
             shown = [
-                self.front_end.network_input(np.asarray(waveform, dtype=np.float32))
+                self.front_end.network_input(waveform)
                 for waveform in waveforms[first : first + _BATCH]
             ]
             stacks = [picture.values for picture in shown]

@@ -1,0 +1,49 @@
+"""What a fitted scikit-learn estimator is called and answers: a classifier, or a regressor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cuelens.errors import InputError
+from cuelens.models.base import Output
+from cuelens.typing import FloatArray
+
+
+def estimator_output(estimator: Any) -> Output:
+    """``"probability"`` of a classifier, ``"value"`` of a regressor."""
+    return "probability" if hasattr(estimator, "classes_") else "value"
+
+
+def estimator_labels(
+    estimator: Any, regression_labels: tuple[str, ...], *, name: str
+) -> tuple[str, ...]:
+    """A classifier's ``classes_``; of a regressor, what its outputs were said to be.
+
+    Raises
+    ------
+    InputError
+        A classifier without ``predict_proba``, or a regressor whose outputs have no names.
+    """
+    if estimator_output(estimator) == "probability":
+        if not hasattr(estimator, "predict_proba"):
+            raise InputError(
+                f"model {name}: {type(estimator).__name__} gives no probabilities; expected "
+                "predict_proba: wrap it in sklearn.calibration.CalibratedClassifierCV"
+            )
+        return tuple(str(label) for label in estimator.classes_)
+    if not hasattr(estimator, "predict") or not regression_labels:
+        raise InputError(
+            f"model {name}: {type(estimator).__name__} has no classes; expected a fitted "
+            "classifier, or a regressor and what its outputs are called: labels=arousal,valence"
+        )
+    return regression_labels
+
+
+def estimator_answers(estimator: Any, values: FloatArray) -> FloatArray:
+    """Probabilities or values of features (n, n_features), shape (n, n_labels), float64."""
+    values = values.astype(np.float64)
+    if estimator_output(estimator) == "probability":
+        return estimator.predict_proba(values)
+    return np.asarray(estimator.predict(values), dtype=np.float64).reshape(len(values), -1)
