@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _BAR_WIDTH = 12
 _PER_GROUP = 2  # clips of each speaker and emotion that show what a corpus shows
 _N_REFERENCES = 60  # clips of a corpus searched for concepts
+_MOST_ROWS = 24  # of cells in the terminal; the report lists all
 _SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".aif")
 
 
@@ -601,28 +603,35 @@ def print_explanation(
 ) -> None:
     """The answer, the units, the cues and the account, as tables for the terminal."""
     from cuelens.explain.account import unit_words
-    from cuelens.units.kinds import are_named, layout_of, name_with_times
+    from cuelens.units.kinds import full_names, layout_of
 
     row = explanation.target_index
     exact = explanation.ci_low is None
     table = Table(box=None, pad_edge=False)
     called, units = unit_words(explanation), explanation.units
-    kind, named = called["kind"], are_named(units)
+    kind, names = called["kind"], full_names(units)
     table.add_column(called["one"], justify="right", no_wrap=True)
     table.add_column("against | supports", no_wrap=True)
     table.add_column("weight", justify="right", no_wrap=True)
     if not exact:
         table.add_column("95 % interval", no_wrap=True)
     largest = max(float(abs(explanation.target_weights).max()), 1e-9)
-    order = range(len(units))
-    for index in reversed(order) if layout_of(units) == "frequency" else order:
+    order: Sequence[int] = range(len(units))
+    if layout_of(units) == "frequency":
+        order = order[::-1]
+    elif layout_of(units) == "cells" and len(units) > _MOST_ROWS:
+        strongest = abs(explanation.target_weights).argsort()[::-1][:_MOST_ROWS]
+        order = sorted(int(index) for index in strongest)
+    for index in order:
         weight = float(explanation.target_weights[index])
-        name = name_with_times(units[index]) if named else units[index].name
-        cells = [escape(name), _bar(weight / largest), f"{weight:+.3f}"]
+        cells = [escape(names[index]), _bar(weight / largest), f"{weight:+.3f}"]
         if explanation.ci_low is not None and explanation.ci_high is not None:
             low, high = explanation.ci_low[row, index], explanation.ci_high[row, index]
             cells.append(f"{low:+.3f} to {high:+.3f}")
         table.add_row(*cells)
+    if len(order) < len(units):
+        table.caption = f"the {len(order)} of {len(units)} {kind} with the largest weights"
+        table.caption_justify = "left"
     answers = sorted(zip(explanation.prediction, explanation.labels, strict=True), reverse=True)
     said = ", ".join(f"{label} {probability:.2f}" for probability, label in answers[:3])
     out.print()

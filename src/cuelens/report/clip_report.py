@@ -28,7 +28,7 @@ from cuelens.report.encode import data_url, flac_bytes, spectrogram_png, wav_byt
 from cuelens.report.figures import plot_cues, plot_moments, plot_removal
 from cuelens.report.moments import moments_context
 from cuelens.report.trust import TrustSection
-from cuelens.units.kinds import are_named, layout_of, name_with_times
+from cuelens.units.kinds import are_named, full_names, layout_of
 
 _PLOT_WIDTH, _PLOT_HEIGHT = 560.0, 240.0
 
@@ -305,14 +305,14 @@ def _bands(explanation: Explanation) -> list[dict[str, Any]]:
     row, scale = explanation.target_index, _scale(explanation)
     top = float(hz_to_mel(explanation.clip.sample_rate_hz / 2))
     duration_s = explanation.clip.duration_s
-    layout = layout_of(explanation.units)
+    layout, names = layout_of(explanation.units), full_names(explanation.units)
     order = range(len(explanation.units))
     bands = []
     for index in reversed(order) if layout == "frequency" else order:
         unit, weight = explanation.units[index], float(explanation.target_weights[index])
         low, high = (float(hz_to_mel(hz)) / top for hz in (unit.low_hz, unit.high_hz))
         band = {
-            "name": name_with_times(unit) if layout == "time" else unit.name,
+            "name": names[index],
             "weight": weight,
             "left": 100 * unit.start_s / duration_s,
             "width": 100 * (unit.end_s - unit.start_s) / duration_s,

@@ -81,6 +81,12 @@ def are_named(units: Sequence[Unit]) -> bool:
     )
 
 
-def name_with_times(unit: Unit) -> str:
-    """A word or phone and when it is spoken."""
-    return f"{unit.name} {unit.start_s:.2f}–{unit.end_s:.2f} s"
+def full_names(units: Sequence[Unit]) -> tuple[str, ...]:
+    """Names that tell units apart: of words, phones and their parts, also when they are spoken."""
+    if layout_of(units) not in ("time", "cells"):
+        return tuple(unit.name for unit in units)
+    times = (f"{unit.start_s:.2f}–{unit.end_s:.2f} s" for unit in units)
+    return tuple(
+        unit.name if time in unit.name else f"{unit.name} {time}"
+        for unit, time in zip(units, times, strict=True)
+    )
