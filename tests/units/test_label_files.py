@@ -81,7 +81,7 @@ def test_silences_are_left_out_and_tiers_found_by_their_usual_names(tmp_path):
 def test_unknown_tiers_are_listed(praat_grid, tmp_path):
     file = tmp_path / "clip.TextGrid"
     call(praat_grid, "Save as short text file", str(file))
-    with pytest.raises(InputError, match="no tier “events” of intervals.*expected one of “words”"):
+    with pytest.raises(InputError, match=r"no tier “events” of intervals.*expected one of “words”"):
         read_labels(file, tier="events")
     with pytest.raises(InputError, match="called as syllables usually are, but “words”, “phones”"):
         read_labels(file, kind="syllables")
