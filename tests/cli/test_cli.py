@@ -288,6 +288,47 @@ def test_moments_alone(clip, tmp_path):
     assert "Where in frequency the reasons lie" not in report
 
 
+def test_words_from_a_table(clip, tmp_path):
+    labels = tmp_path / "words.csv"
+    labels.write_text("start,end,label\n0.05,0.3,ja\n0.3,0.5,so\n", encoding="utf-8")
+    arguments = ("explain", str(clip), "--no-cues", "--units", f"words:{labels}", "--out")
+    result = run(*arguments, str(tmp_path))
+    assert result.exit_code == 0
+    assert "so 0.30–0.50 s" in result.stdout
+    data = json.loads((tmp_path / "ä clip" / "explanation.json").read_text("utf-8"))
+    assert data["method"]["parameters"]["units"] == "words"
+    assert data["method"]["parameters"]["labels"] == "words.csv"
+    assert [unit["name"] for unit in data["units"]][:3] == ["(pause)", "ja", "so"]
+    assert "moments" not in data
+
+
+@pytest.mark.parametrize(
+    ("units", "words"),
+    [
+        ("letters", "units are 'letters'; expected bands, windows"),
+        ("words:gone.csv", "no such file or folder; expected labels of words"),
+    ],
+)
+def test_wrong_units_are_refused_before_any_work(clip, units, words):
+    with pytest.raises(CuelensError, match=words):
+        run("explain", str(clip), "--units", units)
+
+
+def test_harmonics_with_full_trust_say_what_was_not_done(clip):
+    result = command(
+        "explain", str(clip), "--no-cues", "--units", "harmonic-percussive", "--trust", "full"
+    )
+    assert result.returncode == 0
+    assert "--trust full is for bands and units of time" in " ".join(result.stderr.split())
+    assert "percussive" in result.stdout
+
+
+def test_phones_need_labels(clip):
+    failed = command("explain", str(clip), "--units", "phones")
+    assert failed.returncode == 2
+    assert "expected a clip of EmoDB, or a file: phones:FILE" in " ".join(failed.stderr.split())
+
+
 def test_a_baseline_of_the_speakers_neutral_speech(clip, tmp_path):
     neutral = tmp_path / "neutral"
     neutral.mkdir()

@@ -30,7 +30,7 @@ from cuelens.testing import (
     speech_like,
     tone,
 )
-from cuelens.units import TimeFrequencyCells, TimeWindows
+from cuelens.units import HarmonicPercussive, Segments, TimeFrequencyCells, TimeWindows
 
 MODEL = BandModel(band_hz=(500.0, 3000.0))
 
@@ -539,3 +539,18 @@ def test_what_cannot_be_judged_is_said():
     strange = replace(explanation, units=explanation.units[:2], weights=np.ones((2, 2)))
     with pytest.raises(InputError, match="neither all frequency bands"):
         faithfulness_curves(strange, MODEL)
+
+
+def test_words_are_removed_as_they_are():
+    """Whatever lies along time is removed as the very segments that were explained."""
+    audio = Audio(samples=noise(duration_s=0.8), sample_rate=16_000)
+    words = Segments(labels=[(0.1, 0.3, "das"), (0.3, 0.5, "will")], kind="words")
+    explanation = EmoLime(units=words).explain(BandModel(band_hz=(500.0, 3000.0)), audio)
+    units = removed_units(explanation)
+    keep = np.random.default_rng(0).random((5, 4)) < 0.5
+    np.testing.assert_array_equal(
+        units.decompose(audio).mix(keep), explanation.components.mix(keep)
+    )
+    parts = EmoLime(units=HarmonicPercussive()).explain(BandModel(band_hz=(500.0, 3000.0)), audio)
+    with pytest.raises(InputError, match="neither all frequency bands of a scale nor parts of it"):
+        removed_units(parts)

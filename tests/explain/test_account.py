@@ -8,6 +8,7 @@ import pytest
 from cuelens import Audio, EmoLime
 from cuelens.explain.account import ENGLISH, unit_account
 from cuelens.testing import BandModel, noise
+from cuelens.units import FrequencyBands, HarmonicPercussive, Segments, TimeWindows, UnitProduct
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +97,34 @@ def test_another_language_replaces_the_templates(explanation):
 
 def test_same_numbers_same_words(explanation):
     assert unit_account(explanation) == unit_account(explanation) == explanation.account
+
+
+def test_words_are_named_with_their_times():
+    audio = Audio(samples=noise(), sample_rate=16_000)
+    words = Segments(
+        labels=[(0.1, 0.3, "das"), (0.3, 0.5, "will"), (0.6, 0.8, "sie")], kind="words"
+    )
+    found = EmoLime(units=words).explain(BandModel(band_hz=(500.0, 3000.0)), audio)
+    text = unit_account(with_weights(found, [0, 0.2, 0.2, 0, -0.1, 0]))
+    assert "“das will” (0.10–0.50 s) supplies most of the support for high (+0.40)" in text
+    assert "“sie” (0.60–0.80 s) speaks most against it (−0.10)" in text
+    assert "With every word missing" in text
+
+
+@pytest.mark.parametrize(
+    ("units", "phrases"),
+    [
+        (HarmonicPercussive(), ("“percussive” and “residual” supply", "With every part missing")),
+        (
+            UnitProduct(times=TimeWindows(window_s=0.5), parts=FrequencyBands(n_bands=2)),
+            ("“0–1689 Hz, 0.50–1.00 s” and “1689–8000 Hz, 0.00–0.50 s” supply", "every cell"),
+        ),
+    ],
+)
+def test_other_units_are_named_one_by_one(units, phrases):
+    audio = Audio(samples=noise(), sample_rate=16_000)
+    found = EmoLime(units=units).explain(BandModel(band_hz=(500.0, 3000.0)), audio)
+    weights = np.zeros(len(found.units))
+    weights[[1, 2]] = 0.25
+    text = unit_account(with_weights(found, weights))
+    assert all(phrase in text for phrase in phrases)

@@ -13,9 +13,11 @@ import soundfile
 
 from cuelens import Audio, EmoLime, Explanation
 from cuelens.evaluate import removal_curve
+from cuelens.explain.figures import plot_spectrogram, plot_weights
 from cuelens.report import write_clip_report
 from cuelens.report.encode import flac_bytes, spectrogram_png
 from cuelens.testing import BandModel, speech_like
+from cuelens.units import FrequencyBands, HarmonicBands, Segments, UnitProduct
 
 MODEL = BandModel(band_hz=(500.0, 3000.0))
 NASTY = "<script>alert('x')</script>&\"{{7*7}}"
@@ -147,3 +149,64 @@ def test_encoding():
     audio = Audio(samples=speech_like(duration_s=30.0), sample_rate=16_000)
     assert spectrogram_png(audio).startswith(b"\x89PNG")
     assert len(flac_bytes(audio)) < 2 * audio.samples.size
+
+
+WORDS = Segments(labels=[(0.1, 0.3, "<das>"), (0.3, 0.5, "will"), (0.6, 0.8, "sie")], kind="words")
+
+
+def test_words_stand_under_the_spectrogram_and_in_the_table(tmp_path):
+    explanation, _, report = write(tmp_path, units=WORDS)
+    text = report.read_text(encoding="utf-8")
+    strip = text[text.index('<div class="names">') :]
+    strip = strip[: strip.index("</div>")]
+    assert re.findall(r"left:([\d.]+)%;width:([\d.]+)%", strip) == [
+        ("12.500", "25.000"),
+        ("37.500", "25.000"),
+        ("75.000", "25.000"),
+    ]
+    assert re.findall(r">([^<>]+)</span>", strip) == ["&lt;das&gt;", "will", "sie"]
+    assert "What each of the words contributes" in text
+    assert '<th scope="row">will 0.30–0.50 s</th>' in text
+    assert "Does the answer fall when these words go?" in text
+    assert "How far to trust" not in text
+    assert "<das>" not in text
+    data = json.loads((report.parent / "explanation.json").read_text(encoding="utf-8"))
+    assert data["method"]["parameters"]["units"] == "words"
+    assert [unit["name"] for unit in data["units"]] == [unit.name for unit in explanation.units]
+    assert Explanation.from_json(json.dumps(data)).units == explanation.units
+
+
+def test_harmonics_are_bars_without_a_place_in_the_spectrogram(tmp_path):
+    _, _, report = write(tmp_path, units=HarmonicBands())
+    text = report.read_text(encoding="utf-8")
+    section = text[text.index('id="h-bands"') : text.index('id="h-listen"')]
+    assert "Which part of the sound the reasons lie in" in section
+    assert '<th scope="row">harmonics 2–4</th>' in section
+    assert '<div class="tint' not in section
+
+
+def test_cells_lie_where_they_are(tmp_path):
+    units = UnitProduct(times=WORDS, parts=FrequencyBands(n_bands=2, scale="linear"))
+    explanation, _, report = write(tmp_path, units=units, samples=300)
+    text = report.read_text(encoding="utf-8")
+    section = text[text.index('id="h-bands"') : text.index('id="h-listen"')]
+    assert section.count('<div class="tint') == len(explanation.units)
+    assert "left:37.500%;width:25.000%;right:auto" in section
+    assert "4000–8000 Hz, will 0.30–0.50 s" in section
+
+
+def test_figures_name_words_along_time():
+    audio = Audio(samples=speech_like(duration_s=0.8), sample_rate=16_000)
+    explanation = EmoLime(units=WORDS).explain(MODEL, audio)
+    ax = plot_weights(explanation)
+    bars = [(bar.get_x(), bar.get_width(), bar.get_height()) for bar in ax.patches]
+    np.testing.assert_allclose(
+        bars,
+        [
+            (unit.start_s, unit.end_s - unit.start_s, weight)
+            for unit, weight in zip(explanation.units, explanation.target_weights, strict=True)
+        ],
+    )
+    for axes in (ax, plot_spectrogram(audio, explanation)):
+        named = {text.get_text(): text.xy[0] for text in axes.texts}
+        assert named == pytest.approx({"<das>": 0.2, "will": 0.4, "sie": 0.7})

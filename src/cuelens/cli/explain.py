@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -21,12 +22,17 @@ if TYPE_CHECKING:
     from cuelens.cues import Baseline, CarriedCues, CorpusProfile, CueReport
     from cuelens.evaluate import RemovalCurve
     from cuelens.evaluate.gate import Gate
+    from cuelens.evaluate.reliability import Reliability
     from cuelens.explain import EmoLime, Explanation, MapExplainer
     from cuelens.models import Model
+    from cuelens.units import UnitSpec
+
+    _Made = tuple[Explanation, RemovalCurve | None, EmoLime | MapExplainer]
 
 _BAR_WIDTH = 12
 _PER_GROUP = 2  # clips of each speaker and emotion that show what a corpus shows
 _N_REFERENCES = 60  # clips of a corpus searched for concepts
+_MOST_ROWS = 24  # of cells in the terminal; the report lists all
 _SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".aif")
 
 
@@ -48,13 +54,6 @@ class ExplainerName(StrEnum):
     integrated_gradients = "integrated-gradients"
     lrp = "lrp"
     crp = "crp"
-
-
-class UnitsName(StrEnum):
-    """Units of ``--units``."""
-
-    bands = "bands"
-    windows = "windows"
 
 
 class EstimatorName(StrEnum):
@@ -103,9 +102,11 @@ def explain(
         ),
     ] = ExplainerName.emolime,
     units: Annotated[
-        UnitsName,
-        typer.Option(help="What emolime leaves out: frequency bands, or moments (time windows)."),
-    ] = UnitsName.bands,
+        str,
+        typer.Option(
+            help="What emolime leaves out: bands; windows (moments); voiced-windows (between changes of level and voicing); cells (windows*bands); harmonics; harmonic-percussive; words, syllables or phones from labels, as words:FILE (TextGrid, ELAN, CTM, CSV, EmoDB lablaut; FILE#TIER names the tier; a folder holds a file a clip; for EmoDB clips FILE may be left out); or two, as words:FILE*bands."
+        ),
+    ] = "bands",
     target: Annotated[
         str | None,
         typer.Option(help="Emotion to explain; by default the model's answer.", show_default=False),
@@ -232,16 +233,19 @@ def explain(
     from cuelens.explain import MAP_EXPLAINERS, EmoLime
     from cuelens.models import load_model
     from cuelens.report import make_folder  # start-up time
-    from cuelens.units import FrequencyBands, TimeWindows
+    from cuelens.units import FrequencyBands, TimeWindows, UnitSpec
 
     chosen: EmoLime | MapExplainer
+    labelled = None
     if explainer is ExplainerName.emolime:
-        chosen = EmoLime(
-            units=(
-                FrequencyBands(n_bands=bands, scale=scale.value)
-                if units is UnitsName.bands
-                else TimeWindows(window_s=window_s)
-            ),
+        spec = UnitSpec.parse(
+            units,
+            bands=FrequencyBands(n_bands=bands, scale=scale.value),
+            windows=TimeWindows(window_s=window_s),
+        )
+        labelled = spec if spec.needs_labels else None
+        chosen = EmoLime(  # with labels, the units of each clip take the place of the windows
+            units=spec.windows if spec.needs_labels else spec.units(),
             estimator=estimator.value,
             samples=samples,
             variant=variant.value,
@@ -285,6 +289,7 @@ def explain(
                 clip,
                 folder,
                 explainer=chosen,
+                units=labelled,
                 model=loaded,
                 target=target,
                 rather_than=rather_than,
@@ -380,6 +385,7 @@ def explain_one(
     folder: Path | None,
     *,
     explainer: EmoLime | MapExplainer,
+    units: UnitSpec | None = None,
     model: Model,
     target: str | None = None,
     rather_than: str | None = None,
@@ -392,25 +398,33 @@ def explain_one(
     start_s: float = 0.0,
     end_s: float | None = None,
 ) -> Path | None:
-    """Explain one clip, print the result, write its report if there is a folder for it."""
+    """Explain one clip, print the result, write its report if there is a folder for it.
+
+    ``units`` depend on the clip and take the place of the explainer's.
+    """
     from cuelens.audio import load_audio
     from cuelens.cues import cue_account, cue_report
     from cuelens.errors import InputError
     from cuelens.evaluate import removal_curve
-    from cuelens.evaluate.reliability import reliability, reliability_account
+    from cuelens.evaluate.reliability import reliability_account
+    from cuelens.explain import EmoLime
+    from cuelens.explain.account import unit_words
     from cuelens.explain.explanation import dump_json, json_line
     from cuelens.report import clip_content, write_clip_report
+    from cuelens.units.kinds import layout_of
 
     audio = load_audio(clip, sample_rate=model.sample_rate, start_s=start_s, end_s=end_s)
     if rather_than is not None:
         model, target = _contrasted(model, audio, target, rather_than)
+    if units is not None and isinstance(explainer, EmoLime):
+        explainer = replace(explainer, units=units.of_clip(clip, audio))
     explanation = _watched(clip.name, explainer, model, audio, target)
-    windows = explanation.method.parameters.get("units") == "time windows"
+    in_time = layout_of(explanation.units) == "time"
     moments = found = None
     finder = explainer
     if cues is not None:
         timed = explanation
-        if not windows:
+        if not in_time:
             finder = moment_finder(audio.duration_s, cues.window_s, cues.seed)
             timed = moments = _watched(
                 f"{clip.name}: moments", finder, model, audio, explanation.target
@@ -431,30 +445,18 @@ def explain_one(
     report = None
     removal = removal_curve(explanation, model)
     moments_removal = None if moments is None else removal_curve(moments, model)
-    with progress_bar() as progress:
-        if thorough:
-            progress.add_task(f"{clip.name}: how far to trust it", total=None)
-        trust = reliability(
-            explanation,
-            model,
-            removal=removal,
-            gate=checked,
-            explainer=explainer if thorough else None,
-            audio=audio,
-        )
-        moments_trust = None
-        if moments is not None:
-            moments_trust = reliability(
-                moments,
-                model,
-                removal=moments_removal,
-                explainer=finder if thorough else None,
-                audio=audio,
-            )
+    trust, moments_trust = _reliabilities(
+        (explanation, removal, explainer),
+        None if moments is None else (moments, moments_removal, finder),
+        model=model,
+        checked=checked,
+        audio=audio,
+        thorough=thorough,
+    )
     explanation = replace(
         explanation,
         account=f"{explanation.account}\n"
-        + reliability_account(trust, kind="moments" if windows else "bands"),
+        + reliability_account(trust, kind=unit_words(explanation)["kind"]),
     )
     if folder is not None:
         report = write_clip_report(
@@ -501,6 +503,57 @@ def _contrasted(
         target = model_labels(model)[int(answer.argmax())]
     asked = contrast(model, target, rather_than=rather_than)
     return asked, asked.target
+
+
+def _reliabilities(
+    found: _Made,
+    moments: _Made | None,
+    *,
+    model: Model,
+    checked: Gate | None,
+    audio: Audio,
+    thorough: bool,
+) -> tuple[Reliability, Reliability | None]:
+    """How far an explanation, and its moments if any, can be trusted.
+
+    Units that lie nowhere in the spectrogram, such as harmonics, cannot be cut out of another sound
+    to fill their gaps: of them, only the quick part is done, with a note.
+    """
+    from cuelens.evaluate.reliability import reliability
+
+    def trusted(made: _Made, gate: Gate | None) -> Reliability:
+        explanation, removal, explainer = made
+        full = thorough and _can_be_filled(explanation)
+        if thorough and not full:
+            err.print(
+                "[yellow]note:[/yellow] --trust full is for bands and units of time; of these "
+                "units, the quick tests were done",
+                highlight=False,
+            )
+        return reliability(
+            explanation,
+            model,
+            removal=removal,
+            gate=gate,
+            explainer=explainer if full else None,
+            audio=audio,
+        )
+
+    with progress_bar() as progress:
+        if thorough:
+            progress.add_task(f"{Path(audio.source).name}: how far to trust it", total=None)
+        return trusted(found, checked), None if moments is None else trusted(moments, None)
+
+
+def _can_be_filled(explanation: Explanation) -> bool:
+    from cuelens.errors import InputError
+    from cuelens.evaluate.removed_units import removed_units
+
+    try:
+        removed_units(explanation)
+    except InputError:
+        return False
+    return True
 
 
 def checked_model(model: Model) -> Gate:
@@ -595,26 +648,37 @@ def print_explanation(
     explanation: Explanation, removal: RemovalCurve | None, cues: CueReport | None = None
 ) -> None:
     """The answer, the units, the cues and the account, as tables for the terminal."""
+    from cuelens.explain.account import unit_words
+    from cuelens.units.kinds import full_names, layout_of
+
     row = explanation.target_index
     exact = explanation.ci_low is None
     table = Table(box=None, pad_edge=False)
-    windows = explanation.method.parameters.get("units") == "time windows"
-    kind = "moments" if windows else "bands"
-    table.add_column(kind[:-1], justify="right", no_wrap=True)
+    called, units = unit_words(explanation), explanation.units
+    kind, names = called["kind"], full_names(units)
+    table.add_column(called["one"], justify="right", no_wrap=True)
     table.add_column("against | supports", no_wrap=True)
     table.add_column("weight", justify="right", no_wrap=True)
     if not exact:
         table.add_column("95 % interval", no_wrap=True)
     largest = max(float(abs(explanation.target_weights).max()), 1e-9)
-    order = range(len(explanation.units))
-    for index in order if windows else reversed(order):
+    order: Sequence[int] = range(len(units))
+    if layout_of(units) == "frequency":
+        order = order[::-1]
+    elif layout_of(units) == "cells" and len(units) > _MOST_ROWS:
+        strongest = abs(explanation.target_weights).argsort()[::-1][:_MOST_ROWS]
+        order = sorted(int(index) for index in strongest)
+    for index in order:
         weight = float(explanation.target_weights[index])
-        cells = [explanation.units[index].name, _bar(weight / largest), f"{weight:+.3f}"]
+        cells = [escape(names[index]), _bar(weight / largest), f"{weight:+.3f}"]
         if explanation.ci_low is not None and explanation.ci_high is not None:
             low, high = explanation.ci_low[row, index], explanation.ci_high[row, index]
             cells.append(f"{low:+.3f} to {high:+.3f}")
         table.add_row(*cells)
     own = explanation.labels[: len(explanation.labels) - (explanation.contrast is not None)]
+    if len(order) < len(units):
+        table.caption = f"the {len(order)} of {len(units)} {kind} with the largest weights"
+        table.caption_justify = "left"
     answers = sorted(zip(explanation.prediction, own, strict=False), reverse=True)
     said = ", ".join(f"{label} {probability:.2f}" for probability, label in answers[:3])
     out.print()

@@ -14,15 +14,18 @@ from cuelens.explain.explanation import Explanation
 from cuelens.explain.game import CoalitionGame
 from cuelens.models.base import Model
 from cuelens.typing import FloatArray
-from cuelens.units import FrequencyBands, TimeFrequencyCells, TimeWindows
+from cuelens.units import FrequencyBands, Segments, TimeFrequencyCells, TimeWindows
 from cuelens.units.frequency_bands import Scale
+from cuelens.units.kinds import layout_of
+from cuelens.units.segments import Label
 
-RemovedUnits = FrequencyBands | TimeWindows | TimeFrequencyCells
+RemovedUnits = FrequencyBands | TimeWindows | TimeFrequencyCells | Segments
 
 REMOVED: dict[type[RemovedUnits], str] = {
     FrequencyBands: "frequency bands",
     TimeWindows: "time windows",
     TimeFrequencyCells: "time-frequency cells",
+    Segments: "segments",
 }
 """What kinds of units are called."""
 
@@ -44,7 +47,7 @@ def removed_units(
     Raises
     ------
     InputError
-        Its units are neither all bands of a scale nor windows of equal length.
+        Its units are neither all bands of a scale nor parts of the clip in time.
     """
     if cells is not None or explanation.map is not None:
         return cells or TimeFrequencyCells()
@@ -65,9 +68,11 @@ def removed_units(
             own = [(0.0, rate / 2, start, end) for start, end in pairwise(edges_s)]
         if len(own) == len(units) and np.allclose(own, regions):
             return candidate
+    if layout_of(units) == "time":  # words, phones, windows of different lengths
+        return Segments(labels=tuple(Label(u.start_s, u.end_s, u.name) for u in units))
     raise InputError(
         f"units of the explanation ({units[0].name}, ...) are neither all frequency bands of a "
-        "scale nor time windows of equal length; expected such: give cells, to remove these"
+        "scale nor parts of it in time; expected such: give cells, to remove these"
     )
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cuelens.units.kinds import are_named, layout_of
+
 if TYPE_CHECKING:
     from cuelens.explain.explanation import Explanation
 
@@ -30,8 +32,19 @@ ENGLISH: Mapping[str, str] = {
     "no_map": "; {method} finds nothing that supports {target}",
     "supply": "supplies|supply",
     "speak": "speaks|speak",
-    "band": "band|bands",
-    "window": "moment|moments",
+    "frequency bands": "band|bands",
+    "time windows": "moment|moments",
+    "voiced windows": "moment|moments",
+    "phones": "phone|phones",
+    "syllables": "syllable|syllables",
+    "words": "word|words",
+    "segments": "segment|segments",
+    "harmonics": "group of harmonics|groups of harmonics",
+    "harmonic, percussive, residual": "part|parts",
+    "cells": "cell|cells",
+    "other units": "unit|units",
+    "unit at": "“{name}” ({start}–{end} s)",
+    "unit": "“{name}”",
     "exact": (
         "With every {one} missing it would give {base}; the weights are exact for this model "
         "and this way of leaving {kind} out"
@@ -91,7 +104,7 @@ _FAINT = 0.1  # nor those below a tenth of the largest
 
 
 def unit_account(explanation: Explanation, *, words: Mapping[str, str] = ENGLISH) -> str:
-    """Two sentences on an explanation of frequency bands or time windows.
+    """Two sentences on an explanation of frequency bands, time windows or other units.
 
     A unit is named only where its weight exceeds 0.02 (of a probability) and a tenth of the
     largest, and its interval, if any, excludes 0.
@@ -110,7 +123,7 @@ def answer_sentence(explanation: Explanation, words: Mapping[str, str] = ENGLISH
     first = _answer(explanation, words)
     if explanation.map is not None:
         return f"{first}{_frequencies(explanation, words)}."
-    names = _kind(explanation, words)
+    names = unit_words(explanation, words)
     support, against = _named(explanation, sign=1), _named(explanation, sign=-1)
     if support:
         weights = explanation.target_weights
@@ -166,7 +179,7 @@ def trust_sentence(explanation: Explanation, words: Mapping[str, str] = ENGLISH)
             n=len(explanation.concepts),
             share=percent(sum(concept.share for concept in explanation.concepts)),
         )
-    names = _kind(explanation, words)
+    names = unit_words(explanation, words)
     fidelity = float(explanation.fidelity[explanation.target_index])
     template = "sampled"
     if explanation.ci_low is None:
@@ -199,10 +212,12 @@ def _base(explanation: Explanation) -> str:
     return f"{explanation.quantity} = {value:.2f}".replace("-", "−")
 
 
-def _kind(explanation: Explanation, words: Mapping[str, str]) -> dict[str, str]:
-    """What the units are called, one and many."""
-    windows = explanation.method.parameters.get("units") == "time windows"
-    one, many = words["window" if windows else "band"].split("|")
+def unit_words(explanation: Explanation, words: Mapping[str, str] = ENGLISH) -> Mapping[str, str]:
+    """What the units are called: ``one`` and, of many, ``kind``."""
+    kind = str(explanation.method.parameters.get("units", "frequency bands"))
+    if layout_of(explanation.units) == "cells":
+        kind = "cells"
+    one, many = words[kind if kind in words else "other units"].split("|")
     return {"one": one, "kind": many}
 
 
@@ -258,10 +273,22 @@ def _phrase(
     one, many = words[verb].split("|")
     weights, units = explanation.target_weights, explanation.units
     found = sorted(runs(indices), key=lambda run: -abs(float(weights[run].sum())))
-    if explanation.method.parameters.get("units") == "time windows":
+    layout = layout_of(units)
+    if layout == "time" and not are_named(units):
         names = [f"{units[run[0]].start_s:.2f}–{units[run[-1]].end_s:.2f} s" for run in found]
-    else:
+    elif layout == "frequency":
         names = [f"{units[run[0]].low_hz:.0f}–{units[run[-1]].high_hz:.0f} Hz" for run in found]
+    else:
+        if layout != "time":  # what is beside each other in the list need not be in the clip
+            found = [[index] for index in indices]
+        names = [
+            words["unit at" if layout == "time" else "unit"].format(
+                name=" ".join(units[index].name for index in run),
+                start=f"{units[run[0]].start_s:.2f}",
+                end=f"{units[run[-1]].end_s:.2f}",
+            )
+            for run in found
+        ]
     return {
         "units": listed(names, words),
         "weights": ", ".join(f"{weights[run].sum():+.2f}".replace("-", "−") for run in found),

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -64,7 +64,8 @@ from cuelens.models.base import (
 from cuelens.models.contrast import contrast_columns
 from cuelens.provenance import versions
 from cuelens.typing import BoolArray, FloatArray
-from cuelens.units import FrequencyBands, TimeWindows
+from cuelens.units import FrequencyBands, Units
+from cuelens.units.kinds import kind_of, unit_parameters
 
 Estimator = Literal["shapley", "lime"]
 Variant = Literal["lossless", "published"]
@@ -78,11 +79,12 @@ _SMALLEST_P = 1e-6  # log-odds of less are cut off: they would be rounding
 
 @dataclass(frozen=True, kw_only=True)
 class EmoLime:
-    """Weights of frequency bands or time windows for every label of any model.
+    """Weights of a clip's units, such as frequency bands or words, for every label of any model.
 
     Parameters
     ----------
-    units : FrequencyBands or TimeWindows
+    units : Units
+        Frequency bands, time windows, segments, harmonics, or any other that add up to the clip.
     estimator : {"shapley", "lime"}
     samples : int or None
         Budget of model calls.  Every combination of units is tried while 2**n_units fits it;
@@ -111,7 +113,7 @@ class EmoLime:
     asked; here every label is explained, and ``target`` is the one that was asked about.
     """
 
-    units: FrequencyBands | TimeWindows = field(default_factory=FrequencyBands)
+    units: Units = field(default_factory=FrequencyBands)
     estimator: Estimator = "shapley"
     samples: int | None = None
     variant: Variant = "lossless"
@@ -170,7 +172,7 @@ class EmoLime:
 
     @property
     def _units_name(self) -> str:
-        return "bands" if isinstance(self.units, FrequencyBands) else "windows"
+        return "bands" if isinstance(self.units, FrequencyBands) else kind_of(self.units)
 
     @property
     def budget(self) -> int:
@@ -332,11 +334,8 @@ class EmoLime:
             n_pairs = min(most, int(np.ceil(_MORE * n_pairs)))
 
     def _parameters(self, estimate: _Estimate, asked: int) -> dict[str, Any]:
-        units = {"units": "time windows", **asdict(self.units)}
-        if isinstance(self.units, FrequencyBands):
-            units["units"] = "frequency bands"
         return {
-            **units,
+            **unit_parameters(self.units),
             "estimator": self.estimator,
             "variant": self.variant,
             "samples": self.budget,

@@ -14,6 +14,8 @@ from cuelens.errors import InputError
 from cuelens.features.log_mel import hz_to_mel, mel_to_hz
 from cuelens.typing import FloatArray
 from cuelens.units.frequency_bands import short_time_transform
+from cuelens.units.kinds import are_named
+from cuelens.units.segments import PAUSE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +45,13 @@ def save_png(ax: Axes, file: Path) -> None:
 
 
 def plot_weights(explanation: Explanation, ax: Axes | None = None) -> Axes:
-    """Weights of the units for the target, low frequencies at the bottom, with 95 % intervals."""
+    """Weights of the units for the target with 95 % intervals.
+
+    Bands lie above each other, low frequencies at the bottom; words, phones and other segments
+    with names lie along time.
+    """
+    if are_named(explanation.units):
+        return _plot_along_time(explanation, ax)
     ax = ax or new_axes(5.2, 1.2 + 0.28 * len(explanation.units))
     row = explanation.target_index
     weights = explanation.target_weights
@@ -59,6 +67,52 @@ def plot_weights(explanation: Explanation, ax: Axes | None = None) -> Axes:
     ax.set_title(f"What supports “{explanation.target}”", fontsize=10)
     _tidy(ax)
     return ax
+
+
+def _plot_along_time(explanation: Explanation, ax: Axes | None) -> Axes:
+    """Weights of segments as bars over the time they take, names below."""
+    units, row = explanation.units, explanation.target_index
+    ax = ax or new_axes(_width_in(explanation), 2.6)
+    weights = explanation.target_weights
+    starts = np.array([unit.start_s for unit in units])
+    lengths = np.array([unit.end_s for unit in units]) - starts
+    colours = [SUPPORTS if weight > 0 else AGAINST for weight in weights]
+    ax.bar(starts, weights, lengths, align="edge", color=colours, ec="white", lw=0.5)
+    if explanation.ci_low is not None and explanation.ci_high is not None:
+        reach = np.abs(np.stack([explanation.ci_low[row], explanation.ci_high[row]]) - weights)
+        middle = starts + lengths / 2
+        ax.errorbar(middle, weights, yerr=reach, fmt="none", ecolor="black", capsize=1.5, lw=0.8)
+    ax.axhline(0.0, color="black", lw=0.8)
+    ax.set_xlim(0.0, explanation.clip.duration_s)
+    _name_units(ax, explanation)
+    ax.set_xlabel("time (s)", labelpad=12)
+    ax.set_ylabel(f"weight for {explanation.target}", fontsize=8)
+    ax.set_title(f"What supports “{explanation.target}”", fontsize=10)
+    _tidy(ax)
+    ax.tick_params(axis="x", pad=14)
+    return ax
+
+
+def _name_units(ax: Axes, explanation: Explanation) -> None:
+    """Names of segments under the axis, pauses left out."""
+    for unit in explanation.units:
+        if unit.name != PAUSE:
+            ax.annotate(
+                unit.name,
+                ((unit.start_s + unit.end_s) / 2, 0.0),
+                (0, -3),
+                xycoords=("data", "axes fraction"),
+                textcoords="offset points",
+                ha="center",
+                va="top",
+                fontsize=7,
+                annotation_clip=False,
+            )
+
+
+def _width_in(explanation: Explanation) -> float:
+    """Wide enough for the names of segments."""
+    return float(np.clip(0.28 * len(explanation.units), 6.4, 20.0))
 
 
 def plot_prediction(explanation: Explanation, ax: Axes | None = None) -> Axes:
@@ -79,7 +133,8 @@ def plot_prediction(explanation: Explanation, ax: Axes | None = None) -> Axes:
 
 def plot_spectrogram(audio: Audio, explanation: Explanation, ax: Axes | None = None) -> Axes:
     """Spectrogram of a clip on a mel axis, units tinted by their weight, or the map."""
-    ax = ax or new_axes(6.4, 3.2)
+    named = explanation.map is None and are_named(explanation.units)
+    ax = ax or new_axes(_width_in(explanation) if named else 6.4, 3.2)
     image = spectrogram_db(audio)
     top_mel = float(hz_to_mel(audio.sample_rate / 2))
     shown = ax.imshow(
@@ -93,17 +148,28 @@ def plot_spectrogram(audio: Audio, explanation: Explanation, ax: Axes | None = N
     )
     if explanation.map is not None:
         _lay_map(ax, explanation, audio)
-    else:
+    elif _tinted(explanation):
         _tint_units(ax, explanation)
     ticks_hz = [
         hz for hz in (250, 500, 1000, 2000, 4000, 8000, 16000) if hz <= audio.sample_rate / 2
     ]
     ax.set_yticks([float(hz_to_mel(hz)) for hz in ticks_hz], [str(hz) for hz in ticks_hz])
     ax.set_xlabel("time (s)")
+    if named:
+        _name_units(ax, explanation)
+        ax.tick_params(axis="x", pad=14)
     ax.set_ylabel("frequency (Hz)")
-    ax.set_title(f"Orange supports “{explanation.target}”, blue speaks against it", fontsize=10)
+    if _tinted(explanation) or explanation.map is not None:
+        title = f"Orange supports “{explanation.target}”, blue speaks against it"
+        ax.set_title(title, fontsize=10)
     ax.figure.colorbar(shown, ax=ax, label="level (dB)", pad=0.01)
     return ax
+
+
+def _tinted(explanation: Explanation) -> bool:
+    """Whether units have a place of their own in the spectrogram; harmonics have none."""
+    regions = {(u.low_hz, u.high_hz, u.start_s, u.end_s) for u in explanation.units}
+    return len(regions) == len(explanation.units)
 
 
 def _tint_units(ax: Axes, explanation: Explanation) -> None:

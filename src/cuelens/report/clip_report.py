@@ -14,6 +14,7 @@ from cuelens.errors import InputError
 from cuelens.evaluate import RemovalCurve
 from cuelens.evaluate.reliability import Reliability
 from cuelens.explain import Explanation
+from cuelens.explain.account import unit_words
 from cuelens.explain.explanation import dump_json
 from cuelens.explain.figures import (
     new_axes,
@@ -27,6 +28,7 @@ from cuelens.report.encode import data_url, flac_bytes, spectrogram_png, wav_byt
 from cuelens.report.figures import plot_cues, plot_moments, plot_removal
 from cuelens.report.moments import moments_context
 from cuelens.report.trust import TrustSection
+from cuelens.units.kinds import are_named, full_names, layout_of
 
 _PLOT_WIDTH, _PLOT_HEIGHT = 560.0, 240.0
 
@@ -203,23 +205,28 @@ def report_html(
     )
     environment.filters["number"] = lambda value: f"{value:.3f}"
     environment.filters["signed"] = lambda value: f"{value:+.3f}".replace("-", "−")
-    windows = explanation.method.parameters.get("units") == "time windows"
+    layout = layout_of(explanation.units)
+    windows = explanation.map is not None or layout == "time"
+    kind = unit_words(explanation)["kind"]
     timed = explanation if windows else moments
     return environment.get_template("clip_report.html").render(
-        kind="moments" if windows else "bands",
+        kind=kind,
+        one=unit_words(explanation)["one"],
+        layout=layout,
+        named=windows and explanation.map is None and are_named(explanation.units),
         moments=None if timed is None else moments_context(timed, cues),
         moments_from=moments,
         explanation=explanation,
         clip_name=Path(explanation.clip.path).name,
         prediction=_prediction(explanation),
-        bands=[] if windows else _bands(explanation),
+        bands=[] if windows and not are_named(explanation.units) else _bands(explanation),
         scale=_scale(explanation),
         spectrogram=data_url(spectrogram_png(audio), "image/png"),
         time_ticks=_time_ticks(explanation.clip.duration_s),
         frequency_ticks=_frequency_ticks(explanation.clip.sample_rate_hz),
         players=_players(explanation, audio),
         removals=[
-            _curve("moments" if windows else "bands", removal, explanation),
+            _curve(kind, removal, explanation),
             *(
                 []
                 if moments_removal is None
@@ -227,11 +234,8 @@ def report_html(
             ),
         ],
         trust=[
-            TrustSection.of(found, kind=kind)
-            for found, kind in (
-                (trust, "moments" if windows else "bands"),
-                (moments_trust, "moments"),
-            )
+            TrustSection.of(found, kind=called)
+            for found, called in ((trust, kind), (moments_trust, "moments"))
             if found is not None
         ],
         exact=explanation.ci_low is None,
@@ -301,16 +305,21 @@ def _scale(explanation: Explanation) -> float:
 
 
 def _bands(explanation: Explanation) -> list[dict[str, Any]]:
-    """Bands from high to low, as they stand in the spectrogram."""
+    """Units as bars and as places in the spectrogram: bands from high to low, others in order."""
     row, scale = explanation.target_index, _scale(explanation)
     top = float(hz_to_mel(explanation.clip.sample_rate_hz / 2))
+    duration_s = explanation.clip.duration_s
+    layout, names = layout_of(explanation.units), full_names(explanation.units)
+    order = range(len(explanation.units))
     bands = []
-    for index in reversed(range(len(explanation.units))):
+    for index in reversed(order) if layout == "frequency" else order:
         unit, weight = explanation.units[index], float(explanation.target_weights[index])
         low, high = (float(hz_to_mel(hz)) / top for hz in (unit.low_hz, unit.high_hz))
         band = {
-            "name": unit.name,
+            "name": names[index],
             "weight": weight,
+            "left": 100 * unit.start_s / duration_s,
+            "width": 100 * (unit.end_s - unit.start_s) / duration_s,
             "bar": 50 * abs(weight) / scale,
             "supports": weight > 0,
             "alpha": 0.5 * abs(weight) / max(float(np.abs(explanation.target_weights).max()), 1e-9),

@@ -10,6 +10,7 @@ from cuelens.audio import Audio
 from cuelens.cues import CUES, WINDOW_CUES, CorpusCues, CueReport
 from cuelens.evaluate import RemovalCurve
 from cuelens.explain import Explanation
+from cuelens.explain.account import unit_words
 from cuelens.explain.figures import AGAINST, NEUTRAL, SUPPORTS, new_axes, plot_spectrogram
 
 if TYPE_CHECKING:
@@ -36,8 +37,7 @@ def plot_removal(removal: RemovalCurve, explanation: Explanation, ax: Axes | Non
         ax.plot(steps, removal.lowest, color="black", ls=":", lw=1, label="lowest possible")
     ax.set_ylim(*explanation.answer_range)
     ax.set_xlim(0, steps[-1])
-    windows = explanation.method.parameters.get("units") == "time windows"
-    ax.set_xlabel("moments removed" if windows else "bands removed")
+    ax.set_xlabel(f"{unit_words(explanation)['kind']} removed")
     ax.set_ylabel(explanation.answer_quantity)
     ax.legend(fontsize=7, frameon=False)
     ax.spines[["top", "right"]].set_visible(False)

@@ -11,10 +11,13 @@ from cuelens.audio import Audio
 from cuelens.cues import CUES, SOURCES, CueReport, CueRow
 from cuelens.cues.experts import SHORT_NAMES
 from cuelens.explain import Explanation, TimeFrequencyMap
+from cuelens.explain.account import unit_words
 from cuelens.explain.figures import AGAINST, SUPPORTS
 from cuelens.features.log_mel import hz_to_mel, mel_to_hz
 from cuelens.report.encode import data_url, flac_bytes, spectrogram_png
 from cuelens.typing import FloatArray
+from cuelens.units.kinds import are_named
+from cuelens.units.segments import PAUSE
 
 _TRACKS = (
     ("f0_level", "pitch (F0), Hz"),
@@ -49,6 +52,8 @@ def moments_context(explanation: Explanation, cues: CueReport | None) -> dict[st
             else _overlay(explanation.map, explanation.target_index, explanation)
         ),
         "tints": [] if explanation.map is not None else _tints(explanation),
+        "named": explanation.map is None and are_named(explanation.units),
+        "kind": unit_words(explanation)["kind"],
         "windows": [
             {
                 "rank": rank,
@@ -105,6 +110,7 @@ def _tints(explanation: Explanation) -> list[dict[str, Any]]:
     return [
         {
             "name": unit.name,
+            "pause": unit.name == PAUSE,
             "weight": float(weight),
             "left": 100 * unit.start_s / duration_s,
             "width": 100 * (unit.end_s - unit.start_s) / duration_s,

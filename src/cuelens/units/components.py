@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from cuelens.audio import Audio
 from cuelens.errors import InputError
 from cuelens.typing import BoolArray, FloatArray
 
@@ -37,6 +38,14 @@ class Parts(Protocol):
     def __len__(self) -> int: ...
 
     def mix(self, keep: BoolArray, /) -> FloatArray: ...
+
+
+class Units(Protocol):
+    """A way of taking clips apart: how many units a clip has, and the clip as their parts."""
+
+    def n_units(self, duration_s: float, /) -> int: ...
+
+    def decompose(self, audio: Audio, /) -> Parts: ...
 
 
 def checked_keep(keep: BoolArray, n_units: int) -> BoolArray:

@@ -8,9 +8,9 @@ import numpy as np
 
 from cuelens.audio import Audio
 from cuelens.typing import BoolArray, FloatArray
-from cuelens.units.components import Unit, checked_keep
+from cuelens.units.components import Components, Unit, checked_keep
 from cuelens.units.frequency_bands import FrequencyBands
-from cuelens.units.time_windows import TimeWindows, window_gain
+from cuelens.units.time_windows import TimeComponents, TimeWindows, window_gain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,22 +38,25 @@ class TimeFrequencyCells:
 
     def decompose(self, audio: Audio) -> CellComponents:
         """The clip as cells that add up to it, to within rounding (below 1e-6)."""
-        bands = self.bands.decompose(audio)
-        windows = self.windows.decompose(audio)
-        units = tuple(
-            Unit(
-                name=f"{band.name}, {window.name}",
-                low_hz=band.low_hz,
-                high_hz=band.high_hz,
-                start_s=window.start_s,
-                end_s=window.end_s,
-            )
-            for band in bands.units
-            for window in windows.units
+        return crossed(self.bands.decompose(audio), self.windows.decompose(audio))
+
+
+def crossed(bands: Components, windows: TimeComponents) -> CellComponents:
+    """Every band of a clip, cut into windows; named by both."""
+    units = tuple(
+        Unit(
+            name=f"{band.name}, {window.name}",
+            low_hz=band.low_hz,
+            high_hz=band.high_hz,
+            start_s=window.start_s,
+            end_s=window.end_s,
         )
-        return CellComponents(
-            units=units, bands=bands.parts, waveform=audio.samples, sample_rate=audio.sample_rate
-        )
+        for band in bands.units
+        for window in windows.units
+    )
+    return CellComponents(
+        units=units, bands=bands.parts, waveform=bands.waveform, sample_rate=bands.sample_rate
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -120,16 +120,19 @@ def window_gain(keep: BoolArray, ends: Sequence[int], *, sample_rate: int) -> Fl
     Returns
     -------
     ndarray, shape (n_coalitions, n_samples), float32, values in [0, 1]
-        Raised cosines of 5 ms around every boundary; gains of complementary rows add up to 1.
+        Raised cosines of 5 ms around every boundary, shorter where a window is shorter than that,
+        so that a fade ends in the middle of a window at the latest; gains of complementary rows
+        add up to 1.
     """
-    n_samples = ends[-1]
-    gain = np.repeat(keep.astype(np.float32), np.diff([0, *ends]), axis=1)
-    reach = round(FADE_S * sample_rate / 2)
-    rising = 0.5 - 0.5 * np.cos(np.pi * (np.arange(2 * reach) + 0.5) / (2 * reach))
+    lengths = np.diff([0, *ends])
+    gain = np.repeat(keep.astype(np.float32), lengths, axis=1)
+    longest = round(FADE_S * sample_rate / 2)
     for unit, end in enumerate(ends[:-1]):
+        reach = min(longest, int(lengths[unit]) // 2, int(lengths[unit + 1]) // 2)
+        if reach == 0:
+            continue
+        rising = 0.5 - 0.5 * np.cos(np.pi * (np.arange(2 * reach) + 0.5) / (2 * reach))
         before = keep[:, unit, None].astype(np.float32)
         after = keep[:, unit + 1, None].astype(np.float32)
-        fade = before + (after - before) * rising.astype(np.float32)
-        last = min(end + reach, n_samples)
-        gain[:, end - reach : last] = fade[:, : last - (end - reach)]
+        gain[:, end - reach : end + reach] = before + (after - before) * rising.astype(np.float32)
     return gain
