@@ -18,6 +18,7 @@ from cuelens.cli.explain import explain
 from cuelens.cli.models import models
 from cuelens.cli.probe import probe
 from cuelens.cli.reproduce import reproduce_app
+from cuelens.cli.timeline import timeline
 from cuelens.cli.train import train
 from cuelens.errors import CuelensError, CuelensWarning
 
@@ -32,6 +33,7 @@ app = typer.Typer(
 app.command()(explain)
 app.command()(cues)
 app.command()(probe)
+app.command()(timeline)
 app.command()(demo)
 app.command()(models)
 app.command()(train)
