@@ -153,6 +153,8 @@ class TimelineRun:
             row = TimelineRow.from_dict(done[_key(part.start_s)])
             before = row.answer_index if row.probabilities else before
             yield row, False
+        if n_done == len(self.windows):
+            return
         first = n_done // _AT_ONCE * _AT_ONCE
         sounds = read_parts(self.recording, self.windows[first:], self.model.sample_rate)
         for begin in range(first, len(self.windows), _AT_ONCE):
