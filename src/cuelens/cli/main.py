@@ -15,6 +15,7 @@ from cuelens.cli.cues import cues
 from cuelens.cli.demo import demo
 from cuelens.cli.evaluate import evaluate_app
 from cuelens.cli.explain import explain
+from cuelens.cli.group import group
 from cuelens.cli.models import models
 from cuelens.cli.probe import probe
 from cuelens.cli.reproduce import reproduce_app
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 app.command()(explain)
 app.command()(cues)
+app.command()(group)
 app.command()(probe)
 app.command()(timeline)
 app.command()(demo)
