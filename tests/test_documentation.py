@@ -19,6 +19,7 @@ from benchmarks.faithfulness import markdown_table
 from benchmarks.moments import markdown_moments
 from benchmarks.probing_truth import markdown_truth
 from benchmarks.run import markdown_occlusion, markdown_speed
+from benchmarks.timeline import markdown_timeline
 from benchmarks.trust import (
     COMMANDS,
     markdown_cues,
@@ -165,3 +166,13 @@ def test_two_workers_are_worth_it():
     assert found["same_results"]
     assert found["ratio"] >= 1.7
     assert f"two are {found['ratio']:.2f} times as fast as one" in page
+
+
+def test_an_hour_is_gone_through_in_little_memory():
+    found = results_of("timeline")
+    page = (ROOT / "docs" / "long_recordings.md").read_text(encoding="utf-8")
+    assert markdown_timeline(found) in page
+    assert found["minutes"] == 60
+    assert found["whole"]["peak_mb"] < 1500
+    assert found["time_ratio"] <= 10.5
+    assert f"ten times the length takes {found['time_ratio']:.1f} times as long" in page

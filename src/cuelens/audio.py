@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MIN_DURATION_S = 0.05
 SILENCE_PEAK = 1e-4  # -80 dB below full scale: three steps of 16-bit audio
+OGG_PAGE_BYTES = 27 + 255 + 255 * 255  # the largest page of an Ogg stream
 FORMATS = "wav, flac, ogg, mp3 and what else libsndfile reads"
 
 
@@ -143,21 +144,15 @@ def load_audio(
     content = _read_bytes(path)
     try:
         with soundfile.SoundFile(io.BytesIO(content)) as file:
-            _refuse_truncated(path, content, file)
+            refuse_truncated(path, content, file)
             rate = file.samplerate
             first, last = _frame_range(path, start_s, end_s, file.frames, rate)
             file.seek(first)
             block = file.read(last - first, dtype="float32", always_2d=True)
             if len(block) < 0.99 * (last - first):
-                raise InputError(_truncated(path, len(block), last - first, rate))
+                raise InputError(truncated(path, len(block), last - first, rate))
     except soundfile.LibsndfileError as error:
-        damaged = "lost sync" in str(error)
-        reason = error.error_string.rstrip(".").removeprefix("Error : ")
-        raise InputError(
-            f"{path}: truncated or damaged ({reason}); expected a complete file: copy it again"
-            if damaged
-            else f"{path}: not audio that can be read ({reason}); expected {FORMATS}"
-        ) from error
+        raise InputError(unreadable(path, error)) from error
 
     notes: list[str] = []
     if not np.isfinite(block).all():
@@ -201,6 +196,14 @@ def _read_bytes(path: Path) -> bytes:
     return content
 
 
+def unreadable(path: Path, error: soundfile.LibsndfileError) -> str:
+    """What is said of a file that libsndfile cannot read."""
+    reason = error.error_string.rstrip(".").removeprefix("Error : ")
+    if "lost sync" in str(error):
+        return f"{path}: truncated or damaged ({reason}); expected a complete file: copy it again"
+    return f"{path}: not audio that can be read ({reason}); expected {FORMATS}"
+
+
 def _frame_range(
     path: Path, start_s: float, end_s: float | None, n_frames: int, rate: int
 ) -> tuple[int, int]:
@@ -214,8 +217,11 @@ def _frame_range(
     return first, min(last, n_frames)
 
 
-def _refuse_truncated(path: Path, content: bytes, file: soundfile.SoundFile) -> None:
-    """Formats whose end libsndfile does not miss: compare what the header promises."""
+def refuse_truncated(path: Path, content: bytes, file: soundfile.SoundFile) -> None:
+    """Formats whose end libsndfile does not miss: compare what the header promises.
+
+    ``content`` holds the end of the file, the last `OGG_PAGE_BYTES` at least.
+    """
     for line in file.extra_info.splitlines():
         # libsndfile notes "data : 64000 (should be 31978)"; a stream claims 2**32 - 1: unknown.
         name, _, rest = line.partition(":")
@@ -246,7 +252,8 @@ def _ogg_is_complete(content: bytes) -> bool:
     return page + 27 + header[26] + sum(lengths) <= len(content)
 
 
-def _truncated(path: Path, got: int, expected: int, rate: int) -> str:
+def truncated(path: Path, got: int, expected: int, rate: int) -> str:
+    """What is said of a file that ends too early."""
     return (
         f"{path}: truncated, {got / rate:.2f} of {expected / rate:.2f} s could be read; expected a "
         "complete file: copy or download it again"

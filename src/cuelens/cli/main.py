@@ -15,9 +15,11 @@ from cuelens.cli.cues import cues
 from cuelens.cli.demo import demo
 from cuelens.cli.evaluate import evaluate_app
 from cuelens.cli.explain import explain
+from cuelens.cli.group import group
 from cuelens.cli.models import models
 from cuelens.cli.probe import probe
 from cuelens.cli.reproduce import reproduce_app
+from cuelens.cli.timeline import timeline
 from cuelens.cli.train import train
 from cuelens.errors import CuelensError, CuelensWarning
 
@@ -31,7 +33,9 @@ app = typer.Typer(
 )
 app.command()(explain)
 app.command()(cues)
+app.command()(group)
 app.command()(probe)
+app.command()(timeline)
 app.command()(demo)
 app.command()(models)
 app.command()(train)

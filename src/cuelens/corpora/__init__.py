@@ -8,6 +8,8 @@ from cuelens.corpora.download import DOWNLOADS, get_corpus
 from cuelens.corpora.emotions import ALIASES, CANONICAL, canonical_emotion
 from cuelens.corpora.layouts import Layout
 from cuelens.corpora.load import LAYOUTS, demo_corpus, find_corpus, load_corpus
+from cuelens.corpora.long_recording import LongRecording, map_speech, read_parts, speech_windows
+from cuelens.corpora.speech_detector import Segment, SpeechDetector
 
 __all__ = [
     "ALIASES",
@@ -17,12 +19,18 @@ __all__ = [
     "Corpus",
     "CorpusCheck",
     "Layout",
+    "LongRecording",
+    "Segment",
     "SpeakerFold",
     "SpeakerSplit",
+    "SpeechDetector",
     "canonical_emotion",
     "check_corpus",
     "demo_corpus",
     "find_corpus",
     "get_corpus",
     "load_corpus",
+    "map_speech",
+    "read_parts",
+    "speech_windows",
 ]

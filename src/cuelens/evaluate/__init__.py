@@ -5,6 +5,7 @@ from cuelens.evaluate.faithfulness import FaithfulnessCurves, faithfulness_curve
 from cuelens.evaluate.faithfulness_corpus import evaluate_faithfulness
 from cuelens.evaluate.faithfulness_result import Faithfulness
 from cuelens.evaluate.gate import Gate, gate
+from cuelens.evaluate.group import Group, explain_group
 from cuelens.evaluate.planted import evaluate_planted
 from cuelens.evaluate.planted_result import Planted
 from cuelens.evaluate.reliability import Reliability, reliability
@@ -17,6 +18,7 @@ __all__ = [
     "Faithfulness",
     "FaithfulnessCurves",
     "Gate",
+    "Group",
     "Planted",
     "Reliability",
     "RemovalCurve",
@@ -26,6 +28,7 @@ __all__ = [
     "evaluate_planted",
     "evaluate_sanity",
     "evaluate_stability",
+    "explain_group",
     "explainer_named",
     "faithfulness_curves",
     "gate",

@@ -19,6 +19,7 @@ from pickle import PicklingError
 from typing import Any
 
 from cuelens.errors import CuelensError, InputError
+from cuelens.journal_file import appending, read_journal
 from cuelens.threads import THREAD_VARIABLES
 
 Result = dict[str, Any]
@@ -67,13 +68,13 @@ def run_tasks(
         processes.
     """
     wanted = json.loads(json.dumps({"settings": settings}, sort_keys=True))
-    done = {} if journal is None else _read(journal, wanted)
+    done = {} if journal is None else read_journal(journal, wanted)
     found = {key: done[key] for key in tasks if key in done}
     if progress and found:
         progress(len(found))
     missing = [key for key in tasks if key not in found]
     if missing:
-        with _appending(journal) as write:
+        with appending(journal) as write:
             for key, result in _results(work, shared, tasks, missing, n_workers):
                 found[key] = json.loads(json.dumps(result))  # the same types as from a journal
                 write({"key": key, "result": result})
@@ -168,53 +169,3 @@ def _one_thread_each() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def _read(journal: Path, wanted: Mapping[str, Any]) -> dict[str, Result]:
-    """Finished tasks; a last line that was cut off by a crash is removed."""
-    if not journal.exists():
-        journal.write_text(json.dumps(wanted, sort_keys=True) + "\n", encoding="utf-8")
-        return {}
-    content = journal.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    lines = whole.decode("utf-8").splitlines()
-    try:
-        held = json.loads(lines[0]) if lines else None
-        entries = [json.loads(line) for line in lines[1:]]
-        results = {entry["key"]: entry["result"] for entry in entries}
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{journal}: not a journal of cuelens ({error!r}); expected one line a finished task: "
-            "give another folder"
-        ) from error
-    if held is None:
-        journal.write_text(json.dumps(wanted, sort_keys=True) + "\n", encoding="utf-8")
-        return {}
-    if held != wanted:
-        names = _different(held.get("settings", {}), wanted["settings"])
-        raise InputError(
-            f"{journal} is of a run with other settings ({', '.join(names)}); expected the same: "
-            "give another folder, or delete the file to start again"
-        )
-    if len(whole) < len(content):
-        with journal.open("r+b") as file:
-            file.truncate(len(whole))
-    return results
-
-
-def _different(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    return [name for name in sorted({*held, *wanted}) if held.get(name) != wanted.get(name)]
-
-
-@contextmanager
-def _appending(journal: Path | None) -> Iterator[Callable[[Mapping[str, Any]], None]]:
-    if journal is None:
-        yield lambda entry: None
-        return
-    with journal.open("a", encoding="utf-8") as file:
-
-        def write(entry: Mapping[str, Any]) -> None:
-            file.write(json.dumps(entry) + "\n")
-            file.flush()
-
-        yield write

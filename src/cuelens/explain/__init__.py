@@ -10,6 +10,8 @@ from cuelens.explain.map_explainer import MapExplainer
 from cuelens.explain.occlusion import Occlusion
 from cuelens.explain.salient_windows import SalientWindow, salient_intervals, salient_windows
 from cuelens.explain.time_frequency import TimeFrequencyMap
+from cuelens.explain.timeline import TimelineRun, open_timeline, timeline
+from cuelens.explain.timeline_result import Timeline, TimelineRow
 
 MAP_EXPLAINERS: dict[str, type[MapExplainer]] = {
     explainer.name: explainer
@@ -32,7 +34,12 @@ __all__ = [
     "Reference",
     "SalientWindow",
     "TimeFrequencyMap",
+    "Timeline",
+    "TimelineRow",
+    "TimelineRun",
     "find_references",
+    "open_timeline",
     "salient_intervals",
     "salient_windows",
+    "timeline",
 ]

@@ -1,0 +1,186 @@
+"""``cuelens group``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from cuelens.cli.console import out, progress_bar
+from cuelens.cli.evaluate_stability import chosen_corpus, n_processes, print_failed
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping, Sequence
+
+    import pandas as pd
+
+    from cuelens.evaluate.group import Group
+
+
+class By(StrEnum):
+    """Columns of ``--by``."""
+
+    emotion = "emotion"
+    speaker = "speaker"
+    corpus = "corpus"
+    answer = "answer"
+    correct = "correct"
+
+
+def group(
+    corpus: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Corpus: a name, folder or table as in `cuelens corpus list`; repeatable; by default the 10 synthetic demo clips.",
+            show_default=False,
+        ),
+    ] = None,
+    by: Annotated[
+        By, typer.Option(help="What makes a group; correct: right and wrong answers.")
+    ] = By.emotion,
+    model: Annotated[
+        str,
+        typer.Option(
+            help="A bundled model, a model folder, resnetsmall:FILE, or python:package.module:callable."
+        ),
+    ] = "emodb-cnn",
+    explainer: Annotated[
+        str,
+        typer.Option(
+            help="shapley, lime, lime-64 (bands), shapley-windows, lrp and others (moments, as shares of the clip), or python:package.module:name."
+        ),
+    ] = "shapley",
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="Emotion to explain in every clip, or truth: each clip's own; by default the model's answer.",
+            show_default=False,
+        ),
+    ] = None,
+    difference: Annotated[
+        str | None,
+        typer.Option(
+            help="Two groups to compare, separated by a comma, such as anger,neutral.",
+            show_default=False,
+        ),
+    ] = None,
+    clips: Annotated[
+        int, typer.Option(help="Clips of each corpus, emotions and speakers equally often.", min=1)
+    ] = 40,
+    speakers: Annotated[
+        str | None,
+        typer.Option(help="Only these speakers, separated by commas.", show_default=False),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes; by default one a core.", min=1, show_default=False),
+    ] = None,
+    out_dir: Annotated[
+        Path,
+        typer.Option("--out", help="Folder for tables and figure; an interrupted run goes on."),
+    ] = Path("cuelens-group"),
+) -> None:
+    """Average explanations over groups of clips: by emotion, speaker, corpus, right or wrong.
+
+    Prints the mean weight of every band with its 95 % interval over speakers, and with **--difference**
+    how two groups differ: where a speaker says one sentence in both, that pair is compared.
+
+    Writes group.csv, group.json, group.png, clips.csv (a row a clip and unit) and difference.csv.
+
+    Examples
+    --------
+    - `cuelens group --corpus emodb --by emotion --target truth`
+
+    - `cuelens group --corpus emodb --clips 120 --target anger --difference anger,happiness`
+    """
+    from cuelens.errors import InputError
+    from cuelens.evaluate.explainers import explainer_named
+    from cuelens.evaluate.group import explain_group
+    from cuelens.models import load_model
+    from cuelens.report import make_folder
+
+    compared = None if difference is None else tuple(difference.split(","))
+    if compared is not None and len(compared) != 2:
+        raise InputError(
+            f"--difference is {difference!r}; expected two groups and a comma between them, such "
+            "as anger,neutral"
+        )
+    loaded = load_model(model)
+    chosen = explainer_named(explainer, seed=seed)
+    names: Sequence[str | None] = corpus or [None]
+    corpora = [chosen_corpus(name, speakers) for name in names]
+    make_folder(out_dir)
+    with progress_bar() as progress:
+        task = progress.add_task("clips", total=sum(min(clips, len(one)) for one in corpora))
+        found = explain_group(
+            corpora,
+            loaded,
+            chosen,
+            n_clips=clips,
+            target=target,
+            seed=seed,
+            journal=out_dir / "group.jsonl",
+            n_workers=n_processes(workers),
+            progress=lambda n: progress.advance(task, n),
+        )
+    found.save(out_dir, by.value)
+    print_failed(found.about["failed"], found.n_clips)
+    _print(found, by)
+    (out_dir / "difference.csv").unlink(missing_ok=True)
+    if compared is not None:
+        first, second = (name.strip() for name in compared)
+        table = found.difference(first, second, by=by.value)
+        table.to_csv(out_dir / "difference.csv", index=False)
+        _print_difference(table, first, second)
+    out.print(f"  tables and figure: {out_dir}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print(found: Group, by: By) -> None:
+    about = found.about
+    out.print(
+        f"{about['model']} on {', '.join(about['corpora'])}: {found.n_clips} clips; mean weights",
+        markup=False,
+        highlight=False,
+    )
+    means = found.means(by.value)
+    cells = {(row["group"], row["unit"]): _cell(row) for row in means.to_dict("records")}
+    n_clips = means.groupby("group")["n_clips"].max()
+    names = found.groups(by.value)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("  unit", no_wrap=True)
+    for name in names:
+        table.add_column(escape(name), justify="right", no_wrap=True)
+    table.add_row("  clips", *(f"{n_clips[name]} " for name in names), style="dim")
+    for unit in found.units:
+        table.add_row(f"  {escape(unit)}", *(cells[name, unit] for name in names))
+    out.print(table, highlight=False)
+    out.print("  * the 95 % interval over speakers excludes 0", style="dim", highlight=False)
+
+
+def _cell(row: Mapping[Hashable, Any]) -> str:
+    sure = row["low"] > 0 or row["high"] < 0
+    return f"{row['mean']:+.2f}{'*' if sure else ' '}"
+
+
+def _print_difference(frame: pd.DataFrame, first: str, second: str) -> None:
+    paired = bool(frame["paired"].iloc[0])
+    how = (
+        f"{int(frame['n'].max())} pairs of one speaker and sentence"
+        if paired
+        else f"{int(frame['n'].max())} clips, not paired"
+    )
+    out.print(f"{first} minus {second}: {how}", markup=False, highlight=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("  unit", no_wrap=True)
+    table.add_column("difference (95 %)", justify="right", no_wrap=True)
+    for row in frame.to_dict("records"):
+        text = f"{row['difference']:+.3f}"
+        if row["low"] == row["low"]:
+            text += f" ({row['low']:+.3f} to {row['high']:+.3f})"
+        table.add_row(f"  {escape(str(row['unit']))}", text)
+    out.print(table, highlight=False)
