@@ -50,8 +50,8 @@ def read_journal(journal: Path, wanted: Mapping[str, Any]) -> dict[str, dict[str
     if held != wanted:
         names = _different(held.get("settings", {}), wanted["settings"])
         raise InputError(
-            f"{journal} is of a run with other settings ({', '.join(names)}); expected the same: "
-            "give another folder, or delete the file to start again"
+            f"{journal} is of a run with other settings ({', '.join(names)}); only the same run "
+            "goes on: give another folder, or delete the file to start again"
         )
     if len(whole) < len(content):
         with journal.open("r+b") as file:
@@ -60,7 +60,14 @@ def read_journal(journal: Path, wanted: Mapping[str, Any]) -> dict[str, dict[str
 
 
 def _different(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    return [name for name in sorted({*held, *wanted}) if held.get(name) != wanted.get(name)]
+    names = [name for name in sorted({*held, *wanted}) if held.get(name) != wanted.get(name)]
+    return [_told(name, held.get(name), wanted.get(name)) for name in names]
+
+
+def _told(name: str, before: Any, now: Any) -> str:
+    """A setting that differs, with both values where they are short."""
+    short = all(isinstance(value, str | int | float | None) for value in (before, now))
+    return f"{name} was {before}, is {now}" if short else name
 
 
 @contextmanager

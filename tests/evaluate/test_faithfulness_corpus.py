@@ -202,7 +202,7 @@ def test_goes_on_and_does_not_depend_on_processes(corpus, tmp_path):
     )
     assert sum(seen) == 3
     assert whole.to_dict() == first.to_dict() == again.to_dict()
-    with pytest.raises(InputError, match="other settings \\(n_random\\)"):
+    with pytest.raises(InputError, match="other settings \\(n_random was"):
         evaluate_faithfulness(
             corpus, MODEL, explainers, journal=journal, **{**options, "n_random": 4}
         )

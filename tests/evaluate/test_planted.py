@@ -135,7 +135,7 @@ def test_goes_on_where_it_stopped_and_gives_the_same(tmp_path):
     columns = [name for name in found.clips if name != "seconds"]
     assert found.clips[columns].equals(again.clips[columns])
     assert ("training", 1, 1) in calls
-    with pytest.raises(InputError, match="other settings \\(seed\\)"):
+    with pytest.raises(InputError, match="other settings \\(seed was"):
         planted(tmp_path, seed=3)
 
 

@@ -400,7 +400,7 @@ def test_saved_drawn_and_continued(network, voices, tmp_path):
     again = evaluate_sanity(voices, network, explainers, **settings)
     pd.testing.assert_frame_equal(found.frame, again.frame)
     assert again.to_dict() == found.to_dict()
-    with pytest.raises(InputError, match="other settings \\(how\\)"):
+    with pytest.raises(InputError, match="other settings \\(how was"):
         evaluate_sanity(voices, network, explainers, **settings, how="permute")
     file = found.save(tmp_path / "new" / "folder")
     content = json.loads(file.read_text("utf-8"))

@@ -133,6 +133,15 @@ def default_explainers(model: Model) -> list[str]:
     return [*_FOR_ANY_MODEL, *(_OF_NETWORKS if inside else ())]
 
 
+_FEW = 10
+_LEGEND = (
+    "  Deletion: area under the answer as units go, most supporting first (lower is better than in "
+    "brackets, random order;\n  difference below 0). Insertion: as they come (higher is better). "
+    "Percentile: share of random orders beaten, 50 is chance.\n  Lost without the top units: higher "
+    "is better; with them only: lower. Answers kept: clips answered as before without them."
+)
+
+
 def _print(result: Faithfulness) -> None:
     """A table a fill; what was left out."""
     about = result.about
@@ -146,6 +155,12 @@ def _print(result: Faithfulness) -> None:
         part = summary[summary["fill"] == name]
         if not part.empty:
             out.print(_table(part, f"removed units filled with {name}"))
+    out.print(_LEGEND, highlight=False, style="dim")
+    if about["n_clips"] < _FEW:
+        out.print(
+            f"  {about['n_clips']} clips are too few to trust the intervals; expected {_FEW} or more",
+            highlight=False,
+        )
     for name, why in about["skipped"].items():
         out.print(f"  left out: {name} {why}", highlight=False, markup=False, soft_wrap=True)
     failed = [entry for entry in result.entries if entry["error"]]

@@ -123,7 +123,13 @@ def planted(
         )
     result.save(out_dir)
     _print(result)
-    out.print(f"  tables and figure: {out_dir}", markup=False, highlight=False, soft_wrap=True)
+    figure = (out_dir / "planted.png").is_file()
+    out.print(
+        f"  {'tables and figure' if figure else 'tables'}: {out_dir}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def has_torch() -> bool:
@@ -159,7 +165,12 @@ def _print(result: Planted) -> None:
             )
     board = result.leaderboard()
     if board.empty:
-        out.print("  no model learned to tell edited from untouched clips: nothing to explain")
+        learned = (~result.cases["void"] & (result.cases["shuffle"] == 0)).any()
+        out.print(
+            "  no explainer could be asked about the models that learned"
+            if learned
+            else "  no model learned to tell edited from untouched clips: nothing to explain"
+        )
         return
     out.print("planted cues (95 % intervals over held-out speakers)")
     _print_board(board)

@@ -65,6 +65,9 @@ def about(
     """
 
 
+_INTERRUPTED = 130
+
+
 def main() -> None:
     """Run the command line; exit 2 and one line on standard error on bad input."""
     warnings.showwarning = _show_warning
@@ -74,9 +77,13 @@ def main() -> None:
     except CuelensError as error:
         print_error(error)
         sys.exit(2)
-    except KeyboardInterrupt:
-        err.print("interrupted")
-        sys.exit(130)
+    except SystemExit as ended:  # Typer ends so where Ctrl-C was pressed
+        if ended.code == _INTERRUPTED:
+            err.print(
+                "interrupted; evaluations, reproductions and probes keep what is finished and go "
+                "on where they stopped when the same command is run again"
+            )
+        raise
 
 
 def _show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:

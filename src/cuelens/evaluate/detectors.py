@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -30,7 +30,16 @@ LABELS = (EDITED, UNTOUCHED)
 
 
 class Detector(Protocol):
-    """A way to train a model on edited and untouched sound."""
+    """A way to train a model on edited and untouched sound.
+
+    Attributes
+    ----------
+    network : bool
+        Whether explainers can look inside what is trained.
+    """
+
+    @property
+    def network(self) -> bool: ...
 
     def train(self, sounds: Sequence[FloatArray], edited: BoolArray, folder: Path) -> None:
         """Do what is slow, and write what is needed into a folder.
@@ -75,6 +84,8 @@ class FeatureDetector:
         Makes an unfitted classifier with ``predict_proba``.
     """
 
+    network: ClassVar[bool] = False
+
     feature_set: FeatureSetName = "eGeMAPSv02"
     classifier: Callable[[], Any] = linear_classifier
 
@@ -111,6 +122,8 @@ class NetworkDetector:
         Highest rate of AdamW; it rises for a fifth of the steps and falls to nothing.
     seed : int
     """
+
+    network: ClassVar[bool] = True
 
     n_steps: int = 400
     batch_size: int = 16
@@ -189,7 +202,8 @@ def detector_named(name: str) -> Detector:
     if not callable(getattr(made, "fit", None)) or not hasattr(made, "predict_proba"):
         raise InputError(
             f"detector {name!r} is {type(made).__name__}; expected a scikit-learn classifier with "
-            "fit and predict_proba (for SVC: probability=True), or a function that makes one"
+            "fit and predict_proba (for SVC: CalibratedClassifierCV(SVC(), ensemble=False)), or a "
+            "function that makes one"
         )
 
     from sklearn.base import clone

@@ -118,7 +118,8 @@ def evaluate_faithfulness(
     results = run_tasks(
         _judge_clip,
         {_key(corpus, row): (row,) for row in rows},
-        settings=about | {"fingerprint": _fingerprint(corpus, model, rows[0])},
+        settings={key: value for key, value in about.items() if key != "n_clips"}
+        | {"answers_to_first_clip": _fingerprint(corpus, model, 0)},
         shared=(
             *(corpus, model, usable, fills, cells),
             _spectrum(corpus, model, seed) if "mean spectrum" in fills else None,

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -31,7 +32,7 @@ import numpy as np
 
 from cuelens.audio import Audio
 from cuelens.corpora import Corpus
-from cuelens.errors import InputError
+from cuelens.errors import CuelensWarning, InputError
 from cuelens.evaluate.clips import balanced_rows
 from cuelens.evaluate.detectors import EDITED, SAMPLE_RATE, Detector
 from cuelens.evaluate.edits import EDITS, Place
@@ -187,12 +188,18 @@ def evaluate_planted(
     Returns
     -------
     Planted
+
+    Raises
+    ------
+    InputError
+        An unknown edit, or no explainer that could point at any of the edits.
     """
     unknown = sorted(set(edits) - set(EDITS))
     if unknown:
         raise InputError(f"edit {unknown[0]!r}; expected some of {', '.join(EDITS)}")
     if not explainers or not detectors or not edits:
         raise InputError("nothing to evaluate; expected an explainer, a detector and an edit")
+    edits = _asked_about(edits, explainers, detectors)
     if any(not 0 <= band < 8 for band in bands) or not bands:
         raise InputError(f"bands are {list(bands)}; expected some of 0 to 7")
     if folder is None:
@@ -287,6 +294,42 @@ def evaluate_planted(
         ],
         errors=[result["error"] for result in found.values() if "error" in result],
     )
+
+
+def _asked_about(
+    edits: Sequence[str],
+    explainers: Mapping[str, Explainer],
+    detectors: Mapping[str, Detector],
+) -> list[str]:
+    """Edits that some explainer can point at; the others are not worth a model."""
+    networks = any(detector.network for detector in detectors.values())
+    usable = {
+        name: explainer
+        for name, explainer in explainers.items()
+        if networks or not looks_inside(explainer)
+    }
+    if not usable:
+        raise InputError(
+            f"{', '.join(explainers)}: looks inside a network, and {', '.join(detectors)} is none; "
+            "expected explainers for any model, such as shapley, or the detector cnn"
+        )
+    kept = []
+    for edit in edits:
+        kind = EDITS[edit].kind
+        if any(can_tell(explainer, kind) for explainer in usable.values()):
+            kept.append(edit)
+        else:
+            warnings.warn(
+                f"{edit} is left out: none of {', '.join(usable)} can point at a {kind}",
+                CuelensWarning,
+                stacklevel=3,
+            )
+    if not kept:
+        raise InputError(
+            f"none of {', '.join(usable)} can point at {', '.join(edits)}; expected explainers of "
+            "bands for bands (shapley, lime), of windows for moments (shapley-windows)"
+        )
+    return kept
 
 
 def _tested(clips: Material, case: Case, bands: Sequence[int], n_test: int) -> list[int]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from cuelens.evaluate.intervals import bootstrap_mean, share_interval
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 _GROUP = ["edit", "detector", "explainer"]
 _MEASURES = ("hit", "mass", "rank")
+_LOWEST = {"hit": 0.0, "mass": 0.0, "rank": 1.0}
+_HIGHEST = {"hit": 1.0, "mass": 1.0, "rank": np.inf}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -97,7 +100,9 @@ class Planted:
             }
             for measure in _MEASURES:
                 values = part[measure].to_numpy(float)
-                row[measure], low, high, _ = bootstrap_mean(values, names)
+                row[measure], low, high, _ = bootstrap_mean(
+                    values, names, lowest=_LOWEST[measure], highest=_HIGHEST[measure]
+                )
                 if measure == "hit":
                     low, high = share_interval(values, names)
                 row[f"{measure}_low"], row[f"{measure}_high"] = low, high
