@@ -342,15 +342,15 @@ def _alignment(spoken: Sequence[str], expected: Sequence[str]) -> tuple[list[int
     A sound more than expected belongs to the one before it, a glottal stop to the one after.
     """
     costs: FloatArray = np.full((len(spoken) + 1, len(expected) + 1), np.inf)
-    step = np.zeros(costs.shape, dtype=np.intp)  # 0 both, 1 one more spoken, 2 one left out
+    step = np.zeros(costs.shape, dtype=np.intp)  # 0 one more spoken, 1 both, 2 one left out
     costs[0] = np.cumsum([0.0, *map(_gap, expected)])
     costs[:, 0] = np.cumsum([0.0, *map(_gap, spoken)])
-    step[0], step[1:, 0] = 2, 1
+    step[0], step[1:, 0] = 2, 0
     for i, own in enumerate(spoken, start=1):
         for j, other in enumerate(expected, start=1):
-            ways = (
-                costs[i - 1, j - 1] + _distance(own, other),
+            ways = (  # where equal, the first of two like sounds is the one expected
                 costs[i - 1, j] + _gap(own),
+                costs[i - 1, j - 1] + _distance(own, other),
                 costs[i, j - 1] + _gap(other),
             )
             step[i, j] = int(np.argmin(ways))
@@ -361,9 +361,9 @@ def _alignment(spoken: Sequence[str], expected: Sequence[str]) -> tuple[list[int
         way = step[i, j]
         if way != 2:
             i -= 1
-            after = way == 1 and spoken[i] == "?"
+            after = way == 0 and spoken[i] == "?"
             places[i] = min(j, len(expected) - 1) if after else max(0, j - 1)
-        if way != 1:
+        if way != 0:
             j -= 1
     return places, float(costs[-1, -1])
 
@@ -373,9 +373,11 @@ def _gap(sound: str) -> float:
 
 
 def _distance(one: str, other: str) -> float:
-    """How unlike two sounds are, 0 to 1.5."""
+    """How unlike a spoken sound is to an expected one, 0 to 2."""
     if one == other:
         return 0.0
+    if one == "?":
+        return 2.0  # stands for no other sound
     vowels = one[0] in _VOWELS, other[0] in _VOWELS
     if all(vowels):
         if one[0] == other[0]:

@@ -34,9 +34,9 @@ class HarmonicPercussive:
     Parameters
     ----------
     kernel_s : float, s
-        Length of the median over time; 200 ms, as in [2]_.
+        Length of the median over time; 200 ms, as Driedger et al. take.
     kernel_hz : float, Hz
-        Length of the median over frequency; 500 Hz, as in [2]_.
+        Length of the median over frequency; 500 Hz, as Driedger et al. take.
     separation : float, 1 or more
         How much stronger a part must be to be taken for harmonic or percussive; the higher, the
         more is residual.  With 1 nothing is.
@@ -45,7 +45,7 @@ class HarmonicPercussive:
     -----
     With :math:`H` and :math:`P` the medians of the magnitudes and :math:`\beta` the separation,
     the masks are :math:`H^2 / (H^2 + \beta^2 P^2)`, :math:`P^2 / (P^2 + \beta^2 H^2)` and what
-    is left to 1: soft, where [2]_ decides for one part in each bin (as in librosa with a margin).
+    is left to 1: soft, where Driedger et al. decide for one part in each bin (as in librosa with a margin).
     """
 
     kernel_s: float = 0.2
