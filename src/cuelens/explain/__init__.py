@@ -1,5 +1,6 @@
 """Explainers: frozen settings with one method, ``explain(model, audio, *, target=None)``."""
 
+from cuelens.explain.contrast import Contrast, contrast
 from cuelens.explain.crp import ConceptRelevance, find_references
 from cuelens.explain.emolime import EmoLime
 from cuelens.explain.explanation import Clip, Concept, Explanation, Method, Reference
@@ -10,6 +11,7 @@ from cuelens.explain.map_explainer import MapExplainer
 from cuelens.explain.occlusion import Occlusion
 from cuelens.explain.salient_windows import SalientWindow, salient_intervals, salient_windows
 from cuelens.explain.time_frequency import TimeFrequencyMap
+from cuelens.explain.time_warping import Alignment, align
 from cuelens.explain.timeline import TimelineRun, open_timeline, timeline
 from cuelens.explain.timeline_result import Timeline, TimelineRow
 
@@ -20,9 +22,11 @@ MAP_EXPLAINERS: dict[str, type[MapExplainer]] = {
 
 __all__ = [
     "MAP_EXPLAINERS",
+    "Alignment",
     "Clip",
     "Concept",
     "ConceptRelevance",
+    "Contrast",
     "EmoLime",
     "Explanation",
     "GradCam",
@@ -37,6 +41,8 @@ __all__ = [
     "Timeline",
     "TimelineRow",
     "TimelineRun",
+    "align",
+    "contrast",
     "find_references",
     "open_timeline",
     "salient_intervals",

@@ -1,0 +1,190 @@
+"""Two clips of one sentence side by side: what speaks for a label in one and not in the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cuelens.audio import Audio
+from cuelens.errors import InputError
+from cuelens.explain.explanation import Explanation
+from cuelens.explain.time_warping import Alignment, align
+from cuelens.typing import FloatArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Contrast:
+    """Two explanations of one model for one label.
+
+    Parameters
+    ----------
+    first, second : Explanation
+    audios : tuple of Audio
+        The clips.
+    target : str
+        The label whose weights are compared.
+    alignment : Alignment
+        From times of the first clip to times of the second.
+    """
+
+    first: Explanation
+    second: Explanation
+    audios: tuple[Audio, Audio]
+    target: str
+    alignment: Alignment
+
+    @property
+    def weights(self) -> tuple[FloatArray, FloatArray]:
+        """Weights of both clips for the target, each of shape (n_units,) of its clip."""
+        row = self.first.labels.index(self.target)
+        return self.first.weights[row], self.second.weights[row]
+
+    @property
+    def bands(self) -> bool:
+        """Whether the units are frequency bands, which need no alignment."""
+        return all(
+            unit.start_s <= 0.01 and unit.end_s >= explanation.clip.duration_s - 0.01
+            for explanation in (self.first, self.second)
+            for unit in explanation.units
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a unit of the first clip, beside the same place of the second.
+
+        Columns unit, low_hz, high_hz, start_s, end_s, second_start_s, second_end_s, first, second
+        (weights), difference (first less second).  The second clip's weights of time windows are
+        spread evenly over their time; NaN where a unit has no time in it.
+        """
+        import pandas as pd
+
+        frame = pd.DataFrame(
+            {
+                "unit": [unit.name for unit in self.first.units],
+                "low_hz": [unit.low_hz for unit in self.first.units],
+                "high_hz": [unit.high_hz for unit in self.first.units],
+                "start_s": [unit.start_s for unit in self.first.units],
+                "end_s": [unit.end_s for unit in self.first.units],
+            }
+        )
+        if self.bands:
+            frame["second_start_s"] = [unit.start_s for unit in self.second.units]
+            frame["second_end_s"] = [unit.end_s for unit in self.second.units]
+            frame["first"], frame["second"] = self.weights
+        else:
+            frame["second_start_s"] = self.alignment.to_second(frame["start_s"].to_numpy())
+            frame["second_end_s"] = self.alignment.to_second(frame["end_s"].to_numpy())
+            frame["first"] = self.weights[0]
+            frame["second"] = self._weights_within(
+                frame["second_start_s"].to_numpy(), frame["second_end_s"].to_numpy()
+            )
+        frame["difference"] = frame["first"] - frame["second"]
+        return frame
+
+    def _weights_within(self, start_s: FloatArray, end_s: FloatArray) -> FloatArray:
+        """Weight of the second clip between times, from its running sum over time."""
+        edges_s = np.array([unit.start_s for unit in self.second.units] + [np.inf])
+        edges_s[-1] = self.second.units[-1].end_s
+        running = np.concatenate([[0.0], np.cumsum(self.weights[1])])
+        found = np.interp(end_s, edges_s, running) - np.interp(start_s, edges_s, running)
+        return np.where(end_s > start_s, found, np.nan)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The comparison as JSON types; see the JSON page of the documentation."""
+        import pandas as pd
+
+        rows = self.to_frame().to_dict("records")
+        row = self.first.labels.index(self.target)
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "target": self.target,
+            "model": {"name": self.first.model, "labels": list(self.first.labels)},
+            "clips": [
+                {
+                    "path": explanation.clip.path,
+                    "sha256": explanation.clip.sha256,
+                    "duration_s": explanation.clip.duration_s,
+                    "prediction": dict(
+                        zip(explanation.labels, explanation.prediction.tolist(), strict=True)
+                    ),
+                    "probability": float(explanation.prediction[row]),
+                }
+                for explanation in (self.first, self.second)
+            ],
+            "alignment": {
+                "path_s": self.alignment.path_s.round(4).tolist(),
+                "cost": self.alignment.cost,
+            },
+            "units": [
+                {key: None if pd.isna(value) else value for key, value in entry.items()}
+                for entry in rows
+            ],
+        }
+
+    def plot(self) -> Figure:
+        """Both spectrograms with their alignment between them, and the weights side by side."""
+        from cuelens.explain.contrast_figure import plot_contrast
+
+        return plot_contrast(self)
+
+
+def contrast(first: Explanation, second: Explanation, *, target: str | None = None) -> Contrast:
+    """Compare two clips, best of one sentence.
+
+    Parameters
+    ----------
+    first, second : Explanation
+        Of one model, with the same bands, or of time windows; as returned by ``explain()``.
+    target : str or None
+        Label whose weights are compared; by default the target of the first.
+
+    Returns
+    -------
+    Contrast
+
+    Raises
+    ------
+    InputError
+        Of different models or units; read from JSON, which holds no sound; an unknown label.
+    """
+    if first.labels != second.labels or first.model != second.model:
+        raise InputError(
+            f"explanations are of {first.model} and of {second.model}; expected one model"
+        )
+    target = first.target if target is None else target
+    if target not in first.labels:
+        raise InputError(f"target is {target!r}; expected one of {', '.join(first.labels)}")
+    audios = tuple(
+        explanation.audio(np.ones(len(explanation.units), dtype=bool))
+        for explanation in (first, second)
+    )
+    found = Contrast(
+        first=first,
+        second=second,
+        audios=(audios[0], audios[1]),
+        target=target,
+        alignment=align(*audios),
+    )
+    ranges = [
+        [(unit.low_hz, unit.high_hz) for unit in explanation.units]
+        for explanation in (first, second)
+    ]
+    if found.bands:
+        if ranges[0] != ranges[1]:
+            raise InputError(
+                f"explanations have {len(ranges[0])} and {len(ranges[1])} bands, or others; "
+                "expected the same bands"
+            )
+    elif len({*ranges[0], *ranges[1]}) > 1:
+        raise InputError(
+            "units differ in time and in frequency; expected bands of both clips, or time windows "
+            "of both"
+        )
+    return found
