@@ -32,14 +32,8 @@ LABELS = (EDITED, UNTOUCHED)
 class Detector(Protocol):
     """A way to train a model on edited and untouched sound.
 
-    Attributes
-    ----------
-    network : bool
-        Whether explainers can look inside what is trained.
+    May have an attribute ``network``: False where explainers cannot look inside what is trained.
     """
-
-    @property
-    def network(self) -> bool: ...
 
     def train(self, sounds: Sequence[FloatArray], edited: BoolArray, folder: Path) -> None:
         """Do what is slow, and write what is needed into a folder.

@@ -302,7 +302,7 @@ def _asked_about(
     detectors: Mapping[str, Detector],
 ) -> list[str]:
     """Edits that some explainer can point at; the others are not worth a model."""
-    networks = any(detector.network for detector in detectors.values())
+    networks = any(getattr(detector, "network", True) for detector in detectors.values())
     usable = {
         name: explainer
         for name, explainer in explainers.items()
