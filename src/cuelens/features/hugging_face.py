@@ -17,6 +17,7 @@ References
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import os
 import sys
@@ -390,7 +391,7 @@ def _quiet(*, bars: bool) -> Iterator[None]:
     verbosity, had_bars = log.get_verbosity(), log.is_progress_bar_enabled()
     hub_verbosity = hub_log.get_verbosity()
     log.set_verbosity_error()
-    hub_log.set_verbosity(hub_log.ERROR)  # it tells of every attempt without a connection
+    hub_log.set_verbosity(logging.ERROR)  # it tells of every attempt without a connection
     if not bars:
         log.disable_progress_bar()
     try:
