@@ -17,6 +17,7 @@ References
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import os
 import sys
@@ -378,21 +379,26 @@ def loading(checkpoint: str, *, bars: bool) -> Iterator[None]:
 
 @contextmanager
 def _quiet(*, bars: bool) -> Iterator[None]:
-    """Without transformers' messages, and without progress bars unless `bars`.
+    """Without messages of transformers and the hub, and without progress bars unless `bars`.
 
     Nor does it ask the hub to convert a checkpoint and propose that to its owners.
     """
+    from huggingface_hub.utils import logging as hub_log
+
     log = transformers.utils.logging
     asked = os.environ.get(_NO_CONVERSION)
     os.environ[_NO_CONVERSION] = "1"
     verbosity, had_bars = log.get_verbosity(), log.is_progress_bar_enabled()
+    hub_verbosity = hub_log.get_verbosity()
     log.set_verbosity_error()
+    hub_log.set_verbosity(logging.ERROR)  # it tells of every attempt without a connection
     if not bars:
         log.disable_progress_bar()
     try:
         yield
     finally:
         log.set_verbosity(verbosity)
+        hub_log.set_verbosity(hub_verbosity)
         if asked is None:
             del os.environ[_NO_CONVERSION]
         else:
