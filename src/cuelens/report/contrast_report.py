@@ -27,7 +27,6 @@ def write_contrast_report(file: str | Path, found: Contrast) -> Path:
     picture = io.BytesIO()
     found.plot().savefig(picture, dpi=130, metadata={"Software": None}, format="png")
     frame = found.to_frame()
-    scale = max(float(np.nanmax(np.abs(frame[["first", "second"]].to_numpy()))), 1e-9)
     content = environment.get_template("contrast.html").render(
         found=found,
         clips=[
@@ -45,7 +44,6 @@ def write_contrast_report(file: str | Path, found: Contrast) -> Path:
             {**row, "known": bool(np.isfinite(row["difference"]))}
             for row in (frame[::-1] if found.bands else frame).to_dict("records")
         ],
-        scale=scale,
     )
     file = Path(file)
     file.write_text(content, encoding="utf-8")
