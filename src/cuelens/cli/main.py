@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from cuelens.cli.compare import compare
 from cuelens.cli.console import err, print_error
 from cuelens.cli.corpus import corpus_app
 from cuelens.cli.cues import cues
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.command()(explain)
 app.command()(cues)
 app.command()(group)
+app.command()(compare)
 app.command()(probe)
 app.command()(timeline)
 app.command()(demo)

@@ -1,0 +1,54 @@
+"""The page of two clips side by side: one HTML file that works offline."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cuelens.explain.contrast import Contrast
+from cuelens.report.encode import data_url, flac_bytes
+
+
+def write_contrast_report(file: str | Path, found: Contrast) -> Path:
+    """Write the page of a contrast; labels, names and paths are escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("cuelens.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["signed"] = lambda value: f"{value:+.3f}".replace("-", "−")
+    picture = io.BytesIO()
+    found.plot().savefig(picture, dpi=130, metadata={"Software": None}, format="png")
+    frame = found.to_frame()
+    content = environment.get_template("contrast.html").render(
+        found=found,
+        clips=[
+            {
+                "name": Path(explanation.clip.path).name,
+                "path": explanation.clip.path,
+                "duration_s": explanation.clip.duration_s,
+                "answers": _answers(explanation.prediction, explanation.labels),
+                "url": data_url(flac_bytes(audio), "audio/flac"),
+            }
+            for explanation, audio in zip((found.first, found.second), found.audios, strict=True)
+        ],
+        picture=data_url(picture.getvalue(), "image/png"),
+        rows=[
+            {**row, "known": bool(np.isfinite(row["difference"]))}
+            for row in (frame[::-1] if found.bands else frame).to_dict("records")
+        ],
+    )
+    file = Path(file)
+    file.write_text(content, encoding="utf-8")
+    return file
+
+
+def _answers(prediction: Any, labels: tuple[str, ...]) -> list[tuple[str, float]]:
+    return [(labels[place], float(prediction[place])) for place in np.argsort(-prediction)]
