@@ -1,13 +1,12 @@
 """Planted cues with a detector and explainers whose answers can be worked out by hand."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cuelens.corpora import demo_corpus
-from cuelens.errors import InputError
+from cuelens.errors import CuelensWarning, InputError
 from cuelens.evaluate.detectors import (
     EDITED,
     LABELS,
@@ -16,6 +15,7 @@ from cuelens.evaluate.detectors import (
     detector_named,
 )
 from cuelens.evaluate.edits import EDITS, PlacedEdit, _gain
+from cuelens.evaluate.explainers import explainer_named
 from cuelens.evaluate.planted import Case, evaluate_planted, excerpt, material, training_sounds
 from cuelens.explain import EmoLime
 from cuelens.models.base import predict
@@ -263,16 +263,16 @@ def test_bad_settings(tmp_path, changes, message):
         planted(tmp_path, **changes)
 
 
-def test_windows_cannot_point_at_bands(tmp_path):
-    found = evaluate_planted(
-        demo_corpus(),
-        {"windows": EmoLime(units=TimeWindows(), samples=256)},
-        {"share": BandShareDetector(band=6)},
-        edits=["band-gain"],
-        bands=[6],
-        n_clips=4,
-        n_test=1,
-        masked=False,
-        folder=Path(tmp_path),
-    )
-    assert found.clips.empty
+def test_edits_that_no_explainer_can_point_at_are_not_trained_for(tmp_path):
+    windows = {"windows": EmoLime(units=TimeWindows(), samples=256)}
+    detectors = {"share": BandShareDetector(band=6)}
+    with (
+        pytest.warns(CuelensWarning, match="band-gain is left out: none of windows can point at"),
+        pytest.raises(InputError, match="expected explainers of bands for bands"),
+    ):
+        evaluate_planted(demo_corpus(), windows, detectors, edits=["band-gain"], folder=tmp_path)
+    maps = {"lrp": explainer_named("lrp")}
+    features = {"egemaps": detector_named("egemaps")}
+    with pytest.raises(InputError, match="lrp: looks inside a network, and egemaps is none"):
+        evaluate_planted(demo_corpus(), maps, features, folder=tmp_path)
+    assert not list(tmp_path.iterdir())  # before anything is trained

@@ -45,8 +45,8 @@ class HarmonicPercussive:
     -----
     With :math:`H` and :math:`P` the medians of the magnitudes and :math:`\beta` the separation,
     the masks are :math:`H^2 / (H^2 + \beta^2 P^2)`, :math:`P^2 / (P^2 + \beta^2 H^2)` and what
-    is left to 1: soft, where Driedger et al. decide for one part in each bin (as librosa does with
-    a margin).
+    is left to 1: soft, where Driedger et al. decide for one part in each bin (as in librosa with a
+    margin).
     """
 
     kernel_s: float = 0.2
