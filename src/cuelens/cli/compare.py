@@ -12,7 +12,7 @@ from rich.table import Table
 from cuelens.cli.console import out, progress_bar
 
 if TYPE_CHECKING:
-    from cuelens.explain import Contrast
+    from cuelens.explain import Comparison
 
 
 def compare(
@@ -61,11 +61,11 @@ def compare(
     from cuelens.audio import load_audio
     from cuelens.errors import InputError
     from cuelens.evaluate.explainers import applies, explainer_named, looks_inside
-    from cuelens.explain import contrast
+    from cuelens.explain import compare as compare_explanations
     from cuelens.explain.explanation import dump_json
     from cuelens.models import load_model
     from cuelens.report import make_folder
-    from cuelens.report.contrast_report import write_contrast_report
+    from cuelens.report.comparison_report import write_comparison_report
 
     loaded = load_model(model)
     chosen = explainer_named(explainer, seed=seed)
@@ -82,16 +82,16 @@ def compare(
         for audio in audios:
             explanations.append(chosen.explain(loaded, audio, target=target))
             progress.advance(task)
-    found = contrast(*explanations)
+    found = compare_explanations(*explanations)
     (out_dir / "compare.json").write_text(dump_json(found.to_dict()), encoding="utf-8")
     found.to_frame().to_csv(out_dir / "compare.csv", index=False)
     found.plot().savefig(out_dir / "compare.png", dpi=150, metadata={"Software": None})
-    page = write_contrast_report(out_dir / "compare.html", found)
+    page = write_comparison_report(out_dir / "compare.html", found)
     _print(found)
     out.print(f"  page: {page}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _print(found: Contrast) -> None:
+def _print(found: Comparison) -> None:
     for name, explanation in (("first", found.first), ("second", found.second)):
         answer = int(explanation.prediction.argmax())
         p = explanation.prediction[explanation.labels.index(found.target)]

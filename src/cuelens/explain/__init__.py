@@ -1,6 +1,6 @@
 """Explainers: frozen settings with one method, ``explain(model, audio, *, target=None)``."""
 
-from cuelens.explain.contrast import Contrast, contrast
+from cuelens.explain.comparison import Comparison, compare
 from cuelens.explain.crp import ConceptRelevance, find_references
 from cuelens.explain.emolime import EmoLime
 from cuelens.explain.explanation import Clip, Concept, Explanation, Method, Reference
@@ -24,9 +24,9 @@ __all__ = [
     "MAP_EXPLAINERS",
     "Alignment",
     "Clip",
+    "Comparison",
     "Concept",
     "ConceptRelevance",
-    "Contrast",
     "EmoLime",
     "Explanation",
     "GradCam",
@@ -42,7 +42,7 @@ __all__ = [
     "TimelineRow",
     "TimelineRun",
     "align",
-    "contrast",
+    "compare",
     "find_references",
     "open_timeline",
     "salient_intervals",

@@ -21,7 +21,7 @@ SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Contrast:
+class Comparison:
     """Two explanations of one model for one label.
 
     Parameters
@@ -130,12 +130,12 @@ class Contrast:
 
     def plot(self) -> Figure:
         """Both spectrograms with their alignment between them, and the weights side by side."""
-        from cuelens.explain.contrast_figure import plot_contrast
+        from cuelens.explain.comparison_figure import plot_comparison
 
-        return plot_contrast(self)
+        return plot_comparison(self)
 
 
-def contrast(first: Explanation, second: Explanation, *, target: str | None = None) -> Contrast:
+def compare(first: Explanation, second: Explanation, *, target: str | None = None) -> Comparison:
     """Compare two clips, best of one sentence.
 
     Parameters
@@ -147,7 +147,7 @@ def contrast(first: Explanation, second: Explanation, *, target: str | None = No
 
     Returns
     -------
-    Contrast
+    Comparison
 
     Raises
     ------
@@ -165,7 +165,7 @@ def contrast(first: Explanation, second: Explanation, *, target: str | None = No
         explanation.audio(np.ones(len(explanation.units), dtype=bool))
         for explanation in (first, second)
     )
-    found = Contrast(
+    found = Comparison(
         first=first,
         second=second,
         audios=(audios[0], audios[1]),

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from cuelens import Audio, EmoLime, FrequencyBands
 from cuelens.cli.main import app
 from cuelens.errors import CuelensError, InputError
-from cuelens.explain import contrast
-from cuelens.report.contrast_report import write_contrast_report
+from cuelens.explain import compare
+from cuelens.report.comparison_report import write_comparison_report
 from cuelens.testing import BandModel, speech_like, tone
 from cuelens.units import TimeWindows
 
@@ -28,8 +28,8 @@ def test_page_holds_both_clips(tmp_path, units):
         for hz in (1500.0, 300.0)
     ]
     explainer = EmoLime(units=units)
-    found = contrast(*(explainer.explain(model, clip) for clip in clips))
-    page = write_contrast_report(tmp_path / "page.html", found).read_text("utf-8")
+    found = compare(*(explainer.explain(model, clip) for clip in clips))
+    page = write_comparison_report(tmp_path / "page.html", found).read_text("utf-8")
     assert "<i>high" not in page
     assert "<b>1500" not in page
     assert "<script" not in page

@@ -8,7 +8,7 @@ import pytest
 
 from cuelens import Audio, EmoLime, Explanation, FrequencyBands
 from cuelens.errors import InputError
-from cuelens.explain import contrast
+from cuelens.explain import compare
 from cuelens.testing import BandModel, speech_like, tone
 from cuelens.units import TimeFrequencyCells, TimeWindows
 
@@ -23,7 +23,7 @@ def audio(samples) -> Audio:
 def test_bands_side_by_side():
     clips = [audio(tone(hz, duration_s=0.6)) for hz in (1500.0, 300.0)]
     first, second = (BANDS.explain(MODEL, clip) for clip in clips)
-    found = contrast(first, second)
+    found = compare(first, second)
     assert found.target == "high"
     frame = found.to_frame()
     np.testing.assert_array_equal(frame["first"], first.weights[0])
@@ -31,7 +31,7 @@ def test_bands_side_by_side():
     np.testing.assert_allclose(frame["difference"], first.weights[0] - second.weights[0])
     largest = frame.loc[frame["difference"].idxmax()]
     assert largest["low_hz"] < 1500 < largest["high_hz"]
-    other = contrast(first, second, target="low").to_frame()
+    other = compare(first, second, target="low").to_frame()
     np.testing.assert_allclose(other["difference"], -frame["difference"], atol=1e-12)
     ax = found.plot().subfigs[1].axes[0]
     widths = [patch.get_width() for patch in ax.patches]
@@ -46,7 +46,7 @@ def test_moments_are_compared_with_the_same_place():
     clips = audio(voice), audio(np.concatenate([pause, voice]))
     explainer = EmoLime(units=TimeWindows(window_s=0.1), samples=200)
     first, second = (explainer.explain(MODEL, clip, target="high") for clip in clips)
-    found = contrast(first, second)
+    found = compare(first, second)
     frame = found.to_frame()
     inner = frame[(frame["start_s"] > 0.25) & (frame["end_s"] < 0.95)]
     np.testing.assert_allclose(inner["second_start_s"] - inner["start_s"], 0.5, atol=0.05)
@@ -58,7 +58,7 @@ def test_moments_are_compared_with_the_same_place():
 
 def test_json_holds_the_comparison():
     clips = [audio(tone(hz, duration_s=0.6)) for hz in (1500.0, 300.0)]
-    found = contrast(*(BANDS.explain(MODEL, clip) for clip in clips))
+    found = compare(*(BANDS.explain(MODEL, clip) for clip in clips))
     data = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert data["clips"][0]["probability"] == found.first.prediction[0]
     assert [unit["difference"] for unit in data["units"]] == list(found.to_frame()["difference"])
@@ -69,15 +69,15 @@ def test_what_cannot_be_compared():
     clip = audio(tone(1500.0, duration_s=0.6))
     bands = BANDS.explain(MODEL, clip)
     with pytest.raises(InputError, match="expected one model"):
-        contrast(bands, replace(bands, model="other"))
+        compare(bands, replace(bands, model="other"))
     with pytest.raises(InputError, match="expected the same bands"):
-        contrast(bands, EmoLime(units=FrequencyBands(n_bands=3)).explain(MODEL, clip))
+        compare(bands, EmoLime(units=FrequencyBands(n_bands=3)).explain(MODEL, clip))
     with pytest.raises(InputError, match="expected bands of both clips"):
-        contrast(bands, EmoLime(units=TimeWindows(window_s=0.2)).explain(MODEL, clip))
+        compare(bands, EmoLime(units=TimeWindows(window_s=0.2)).explain(MODEL, clip))
     with pytest.raises(InputError, match="target is 'joy'"):
-        contrast(bands, bands, target="joy")
+        compare(bands, bands, target="joy")
     with pytest.raises(InputError, match="explain the clip again to listen"):
-        contrast(bands, Explanation.from_json(bands.to_json()))
+        compare(bands, Explanation.from_json(bands.to_json()))
 
 
 def test_cells_are_refused():
@@ -87,4 +87,4 @@ def test_cells_are_refused():
     weights = np.zeros((2, len(cells)))
     of_cells = replace(explained, units=cells.units, weights=weights, components=cells)
     with pytest.raises(InputError, match="differ in time and in frequency"):
-        contrast(of_cells, of_cells)
+        compare(of_cells, of_cells)

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from cuelens.explain.contrast import Contrast
+from cuelens.explain.comparison import Comparison
 from cuelens.report.encode import data_url, flac_bytes
 
 
-def write_contrast_report(file: str | Path, found: Contrast) -> Path:
-    """Write the page of a contrast; labels, names and paths are escaped."""
+def write_comparison_report(file: str | Path, found: Comparison) -> Path:
+    """Write the page of a comparison; labels, names and paths are escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -27,7 +27,7 @@ def write_contrast_report(file: str | Path, found: Contrast) -> Path:
     picture = io.BytesIO()
     found.plot().savefig(picture, dpi=130, metadata={"Software": None}, format="png")
     frame = found.to_frame()
-    content = environment.get_template("contrast.html").render(
+    content = environment.get_template("comparison.html").render(
         found=found,
         clips=[
             {
