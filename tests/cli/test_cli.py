@@ -47,7 +47,7 @@ def clip(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", [None, "explain", "cues", "demo", "models", "probe", "train", "corpus"]
+    "name", [None, "explain", "intervene", "cues", "demo", "models", "probe", "train", "corpus"]
 )
 def test_help_teaches(name):
     result = run(*([name] if name else []), "--help")
