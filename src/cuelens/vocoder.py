@@ -120,32 +120,18 @@ class Voice:
         made = np.pad(made, (0, max(0, self.n_samples - made.size)))[: self.n_samples]
         return np.asarray(made, dtype=np.float64)
 
-    def with_f0(
-        self,
-        *,
-        semitones: float = 0.0,
-        range_factor: float = 1.0,
-        frames: BoolArray | None = None,
-    ) -> Voice:
+    def with_f0(self, *, semitones: float = 0.0, range_factor: float = 1.0) -> Voice:
         """Pitch higher by semitones, its movements around their mean (in semitones) stretched.
-
-        Parameters
-        ----------
-        semitones, range_factor : float
-        frames : ndarray, shape (n_frames,), bool, or None
-            Frames that the mean is taken over; None: all.
 
         Raises
         ------
         InputError
-            None of them is voiced.
+            Nothing is voiced.
         """
-        counted = self.voiced if frames is None else self.voiced & frames
-        if not counted.any():
+        if not self.voiced.any():
             raise InputError("no frame is voiced; expected speech with a pitch to change")
-        mean_st = float(np.mean(12 * np.log2(self.f0_hz[counted])))
         pitch_st = 12 * np.log2(self.f0_hz[self.voiced])
-        changed_st = mean_st + range_factor * (pitch_st - mean_st) + semitones
+        changed_st = pitch_st.mean() + range_factor * (pitch_st - pitch_st.mean()) + semitones
         f0_hz = self.f0_hz.copy()
         f0_hz[self.voiced] = 2 ** (changed_st / 12)
         return replace(self, f0_hz=f0_hz)

@@ -62,14 +62,12 @@ def intervene(
     remakes: Annotated[
         int,
         typer.Option(
-            help="Remakes of every version (other noise, tiny shifts) that give the range.", min=0
+            help="Remakes of every version (faint noise, tiny changes) that give the range.", min=0
         ),
     ] = 5,
     tolerance: Annotated[
         float,
-        typer.Option(
-            help="How far resynthesis without edit may move an output before the result is flagged."
-        ),
+        typer.Option(help="How far next to no dose may move an output before a cue is flagged."),
     ] = 0.05,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
     out_dir: Annotated[
@@ -86,10 +84,10 @@ def intervene(
 ) -> None:
     """What would the model have said, had the voice been higher, flatter, faster, louder?
 
-    The clip is taken apart by the WORLD vocoder (extra `synth`), one cue is given in doses while the
-    rest of the voice is kept, and the model answers every version. All comparisons are with the clip
-    resynthesised without edit; where that alone moves the answer, this says so. Each dose is
-    measured back on the sound; those that did not come out as asked are marked.
+    One cue is given in doses while the rest of the voice is kept, and the model answers every
+    version. A dose next to none tells what processing does by itself; where that moves the answer,
+    this says so. Each dose is measured back on the sound; those that did not come out as asked are
+    marked “!”. Needs the extra `synth`, but for level and tilt.
 
     Examples
     --------
@@ -111,7 +109,7 @@ def intervene(
         cues=names,
         doses=_doses(dose or []),
         span=None if span is None else _span(span),
-        n_perturbed=remakes,
+        n_remakes=remakes,
         tolerance=tolerance,
         seed=seed,
     )
@@ -180,7 +178,7 @@ def _table(result: DoseResponses, response: DoseResponse) -> Table:
     table.add_row(
         escape(result.output_name), *(f"{value:.2f}" for value in response.outputs[:, column])
     )
-    if result.method.parameters["n_perturbed"]:
+    if result.method.parameters["n_remakes"]:
         table.add_row("least", *(f"{value:.2f}" for value in response.low[:, column]), style="dim")
         table.add_row("most", *(f"{value:.2f}" for value in response.high[:, column]), style="dim")
     table.add_row(

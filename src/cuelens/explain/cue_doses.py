@@ -3,7 +3,7 @@
 Standard doses stay within what acted emotion does.  Anger against neutral speech of the same
 speakers (40 clips each): pitch 8 and 9 semitones higher (RAVDESS, EmoDB), high-frequency energy 6
 and 10 dB (a tilt of 4 dB an octave: 11 dB), level 18 dB in RAVDESS.  Breathiness goes further than
-emotions do: the harmonics-to-noise ratio moves by 1 dB, half of the periodic sound as noise by 4.
+emotions do: there the harmonics-to-noise ratio moves by 1 dB.
 """
 
 from __future__ import annotations
@@ -11,9 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-
-from cuelens.typing import BoolArray
-from cuelens.vocoder import Voice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +35,8 @@ class CueDoses:
         which the change of the harmonics-to-noise ratio is measured.
     words : callable
         From a dose and a place ("" or " between 0.40 and 0.90 s") to how a sentence begins.
-    edit : callable or None
-        From a voice, a dose and the frames that are meant to the voice as edited; None: the level,
-        which needs no vocoder.
+    voice : bool
+        Whether the voice's pitch has to be known, for which WORLD is needed.
     """
 
     name: str
@@ -52,12 +48,17 @@ class CueDoses:
     highest: float
     measured_unit: str
     words: Callable[[float, str], str]
-    edit: Callable[[Voice, float, BoolArray], Voice] | None = None
+    voice: bool = True
 
     @property
     def tolerance(self) -> float:
         """How far the measured dose may be from the one asked for: 5 % of the standard range."""
         return 0.05 * (max(self.standard) - min(self.standard))
+
+    @property
+    def control(self) -> float:
+        """A dose that should not matter but is processed like any other: 1 % of the range off."""
+        return self.identity + 0.01 * (max(self.standard) - min(self.standard))
 
 
 def _signed(dose: float, unit: str, more: str, less: str) -> str:
@@ -91,7 +92,7 @@ def _tilt_words(dose: float, place: str) -> str:
 
 
 def _breath_words(dose: float, place: str) -> str:
-    return f"Had {100 * dose:g} % of what is periodic{place} been noise"
+    return f"Had {100 * dose:g} % of the sound{place} been breath"
 
 
 CUE_DOSES: Mapping[str, CueDoses] = MappingProxyType(
@@ -108,7 +109,6 @@ CUE_DOSES: Mapping[str, CueDoses] = MappingProxyType(
                 highest=12.0,
                 measured_unit="semitones",
                 words=_pitch_words,
-                edit=lambda voice, dose, frames: voice.with_f0(semitones=dose, frames=frames),
             ),
             CueDoses(
                 name="f0-range",
@@ -120,7 +120,6 @@ CUE_DOSES: Mapping[str, CueDoses] = MappingProxyType(
                 highest=3.0,
                 measured_unit="times",
                 words=_range_words,
-                edit=lambda voice, dose, frames: voice.with_f0(range_factor=dose, frames=frames),
             ),
             CueDoses(
                 name="tempo",
@@ -132,7 +131,6 @@ CUE_DOSES: Mapping[str, CueDoses] = MappingProxyType(
                 highest=2.0,
                 measured_unit="times",
                 words=_tempo_words,
-                edit=lambda voice, dose, frames: voice.with_tempo(dose),
             ),
             CueDoses(
                 name="level",
@@ -144,6 +142,7 @@ CUE_DOSES: Mapping[str, CueDoses] = MappingProxyType(
                 highest=40.0,
                 measured_unit="dB",
                 words=_level_words,
+                voice=False,
             ),
             CueDoses(
                 name="tilt",
@@ -155,7 +154,7 @@ CUE_DOSES: Mapping[str, CueDoses] = MappingProxyType(
                 highest=12.0,
                 measured_unit="dB/octave",
                 words=_tilt_words,
-                edit=lambda voice, dose, frames: voice.with_tilt(dose),
+                voice=False,
             ),
             CueDoses(
                 name="breathiness",
@@ -167,7 +166,6 @@ CUE_DOSES: Mapping[str, CueDoses] = MappingProxyType(
                 highest=1.0,
                 measured_unit="dB HNR",
                 words=_breath_words,
-                edit=lambda voice, dose, frames: voice.with_breathiness(dose),
             ),
         )
     }

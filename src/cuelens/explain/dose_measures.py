@@ -1,9 +1,9 @@
 """What a dose did to the sound, measured on the sound itself and not by the vocoder.
 
-Pitch is openSMILE's, on the frames that it finds voiced both in the clip without edit and in the
-edited one.  The harmonics-to-noise ratio is that of the autocorrelation [1]_ at the period which
-the clip without edit has there, because breathy voice is soon taken for unvoiced.  The spectrum's
-slope is a least-squares line through the change of third octaves from 315 Hz to 4 kHz.
+Pitch is openSMILE's, on the frames that it finds voiced both in the recording and in the edited
+clip.  The harmonics-to-noise ratio is that of the autocorrelation [1]_ at the period which the
+recording has there, because breathy voice is soon taken for unvoiced.  The spectrum's slope is
+a least-squares line through the change of third octaves from 315 Hz to 4 kHz.
 
 References
 ----------
@@ -127,15 +127,29 @@ def measured_dose(cue: str, before: Heard, after: Heard) -> float:
     return float(scipy.stats.theilslopes(new, old).slope)
 
 
-def pitch_kept(recording: Heard, resynthesised: Heard) -> float:
-    """Share of the voiced frames that keep their pitch to a semitone; NaN where none is voiced."""
-    n = min(recording.pitch_st.size, resynthesised.pitch_st.size)
-    voiced = recording.pitch_st[:n] > 0
-    if not voiced.any():
+def pitch_agreement(recording: Heard, *, f0_hz: FloatArray, hop_s: float) -> float:
+    """Share of openSMILE's voiced frames in which another pitch is the same to a semitone.
+
+    Parameters
+    ----------
+    recording : Heard
+    f0_hz : ndarray, shape (n_frames,), Hz
+        Pitch every ``hop_s``; 0 where unvoiced.
+    hop_s : float, s
+
+    Returns
+    -------
+    float
+        NaN where openSMILE finds nothing voiced.
+    """
+    pitch_st = recording.pitch_st
+    voiced = np.flatnonzero(pitch_st > 0)
+    if not voiced.size:
         return float("nan")
-    there = resynthesised.pitch_st[:n] > 0
-    near = np.abs(resynthesised.pitch_st[:n] - recording.pitch_st[:n]) <= _WITHIN_ST
-    return float((there & near)[voiced].mean())
+    at = np.round((voiced * _HOP_S + _PITCH_CENTRE_S) / hop_s).astype(int)
+    other = f0_hz[np.minimum(at, len(f0_hz) - 1)]
+    other_st = 12 * np.log2(np.maximum(other, 1e-3) / SEMITONE_REFERENCE_HZ)
+    return float((np.abs(other_st - pitch_st[voiced]) <= _WITHIN_ST).mean())
 
 
 def _voiced_in_both(before: Heard, after: Heard) -> BoolArray:

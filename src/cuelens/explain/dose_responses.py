@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FLAT = 0.001  # outputs that move by less do not move
 LITTLE_PITCH = 0.8  # below, much of the pitch was lost or misheard
+_AUDIBLE_DB = 0.05  # attenuation worth a word
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,9 +35,12 @@ class DoseResponse:
         Rising; the dose that changes nothing is one of them.
     outputs : ndarray, shape (n_doses, n_labels)
     low, high : ndarray, shape (n_doses, n_labels)
-        Least and largest answer to this dose and to remakes of it: other noise of the vocoder, a
-        shift of up to 5 ms, white noise 40 dB below.  The range over which the answer moves though
-        nothing that matters does; no confidence interval.
+        Least and largest answer to this dose and to remakes of it: the dose off by up to 1 % of the
+        standard range, other breath noise, the sound moved by up to 5 ms, white noise 40 dB below.
+        The range over which the answer moves though nothing that matters does; no confidence
+        interval.
+    control : ndarray, shape (n_labels,)
+        Answer to ``CUE_DOSES[cue].control``: processed like any dose, and next to unchanged.
     measured : ndarray, shape (n_doses,)
         The change of the cue as measured on the sound, in ``CUE_DOSES[cue].measured_unit``; NaN
         where it cannot be.
@@ -54,6 +58,7 @@ class DoseResponse:
     outputs: FloatArray
     low: FloatArray
     high: FloatArray
+    control: FloatArray
     measured: FloatArray
     as_asked: BoolArray
     attenuated_db: float
@@ -79,7 +84,7 @@ class DoseResponse:
 
     @property
     def identity(self) -> FloatArray:
-        """Answer to the version without edit, shape (n_labels,)."""
+        """Answer to the recording, attenuated as the doses are, shape (n_labels,)."""
         return self.outputs[self.identity_index]
 
     @property
@@ -111,8 +116,9 @@ class DoseResponse:
 class DoseResponses:
     """What the model would have said, had the voice been otherwise.
 
-    Every comparison is with the clip resynthesised without edit, not with the recording, so that
-    only the dose differs.
+    The dose that changes nothing gives the recording itself.  What the processing does by itself is
+    told by a dose next to it, the control: where that moves an output by more than the tolerance,
+    the cue is flagged, and what is said of it compares with the control.
 
     Parameters
     ----------
@@ -126,10 +132,10 @@ class DoseResponses:
     span : (float, float) or None, s
         The part that was edited; None: all of the clip.
     tolerance : float
-        How far the answer to the resynthesis may be from that to the recording, in any label.
-    pitch_kept : float
-        Share of the recording's voiced frames (openSMILE) that keep their pitch to a semitone in
-        the resynthesis; NaN where nothing is voiced, or where no vocoder was used.
+        How far the control may be from the answer to the recording, in any label.
+    pitch_agreement : float
+        Share of the frames that openSMILE finds voiced in which WORLD hears the same pitch to a
+        semitone; NaN where nothing is voiced, or no cue needs the pitch.
     n_model_calls : int
     method : Method
     timing_s : float
@@ -143,7 +149,7 @@ class DoseResponses:
     responses: tuple[DoseResponse, ...]
     span: tuple[float, float] | None
     tolerance: float
-    pitch_kept: float
+    pitch_agreement: float
     n_model_calls: int
     method: Method
     timing_s: float = 0.0
@@ -158,14 +164,18 @@ class DoseResponses:
         """Answer to the recording, for the target."""
         return float(self.prediction[self.target_index])
 
-    def identity_change(self, response: DoseResponse) -> float:
-        """How far a version without edit is from the recording, in the label that moves most."""
-        return float(np.abs(response.identity - self.prediction).max())
+    def control_change(self, response: DoseResponse) -> float:
+        """How far the control is from the recording, in the label that moves most."""
+        return float(np.abs(response.control - self.prediction).max())
+
+    def faithful(self, response: DoseResponse) -> bool:
+        """Whether the control of a cue keeps every answer within the tolerance."""
+        return self.control_change(response) <= self.tolerance
 
     @property
     def faithful_identity(self) -> bool:
-        """Whether the clip without edit keeps every answer within the tolerance, for all cues."""
-        return all(self.identity_change(r) <= self.tolerance for r in self.responses)
+        """Whether the controls of all cues keep every answer within the tolerance."""
+        return all(self.faithful(response) for response in self.responses)
 
     def response(self, cue: str) -> DoseResponse:
         """The answers for one cue.
@@ -223,51 +233,48 @@ class DoseResponses:
             if row is None:
                 return (
                     f"No dose of {_title(response)} from {_range(response)} moved {name} clear of "
-                    "what noise and resynthesis move it by themselves."
+                    "what faint noise and tiny changes do to it."
                 )
         else:
             row = response.row(dose)
-        value, base = response.outputs[row, column], response.identity[column]
+        value, unedited = response.outputs[row, column], self._unedited(response)
         place = ""
         if self.span is not None:
             place = f" between {self.span[0]:.2f} and {self.span[1]:.2f} s"
         text = response.about.words(float(response.doses[row]), place)
         low, high = response.low[row, column], response.high[row, column]
-        text += f", {name} would be {value:.2f} ({low:.2f} to {high:.2f}) instead of {base:.2f}"
+        text += f", {name} would be {value:.2f} ({low:.2f} to {high:.2f}) instead of "
+        text += f"{unedited[column]:.2f}"
         answer, before = (
             int(np.argmax(response.outputs[k])) for k in (row, response.identity_index)
         )
         if self.probabilities and answer != before:
             text += f", and the answer {self.labels[answer]} instead of {self.labels[before]}"
-        text += "."
+        text += "." if self.faithful(response) else " (next to no dose)."
         if not response.as_asked[row]:
             text += f" {self._not_as_asked(response, row)}"
         return text
 
     def warnings(self) -> tuple[str, ...]:
-        """What to keep in mind: an unfaithful resynthesis, lost pitch, doses that went astray."""
+        """What to keep in mind: processing that counts, doubtful pitch, doses that went astray."""
         found = []
-        said = set()
         for response in self.responses:
-            change = self.identity_change(response)
-            if change > self.tolerance:
-                worst = int(np.argmax(np.abs(response.identity - self.prediction)))
-                how = f"Attenuation by {response.attenuated_db:.1f} dB, so that the loudest fits,"
-                if response.about.edit is not None:
-                    how = "Resynthesis alone"
-                text = (
-                    f"{how} moves the output for {self.labels[worst]} from "
-                    f"{self.prediction[worst]:.2f} to {response.identity[worst]:.2f}, more than "
-                    f"the tolerance of {self.tolerance:g}: what is said compares with the clip "
-                    "without edit, and may not hold for the recording."
-                )
-                if text not in said:
-                    found.append(text)
-                    said.add(text)
-        if self.pitch_kept < LITTLE_PITCH:
+            if self.faithful(response):
+                continue
+            worst = int(np.argmax(np.abs(response.control - self.prediction)))
+            loud = f" (attenuated by {response.attenuated_db:.1f} dB)"
             found.append(
-                f"Only {self.pitch_kept:.0%} of the voiced frames keep their pitch in the "
-                "resynthesis (creaky voice or noise?): edits of pitch are not to be relied on."
+                f"Next to no dose of {_title(response)}"
+                f"{loud if response.attenuated_db >= _AUDIBLE_DB else ''} moves the output for "
+                f"{self.labels[worst]} from {self.prediction[worst]:.2f} to "
+                f"{response.control[worst]:.2f}, more than the tolerance of {self.tolerance:g}: "
+                "processing alone counts for the model, and other doses are compared with this one."
+            )
+        if self.pitch_agreement < LITTLE_PITCH:
+            found.append(
+                f"Two ways of finding the pitch agree in only {self.pitch_agreement:.0%} of the "
+                "voiced frames (creaky voice or noise?): doses of pitch and tempo are not to be "
+                "relied on."
             )
         for response in self.responses:
             astray = [row for row in range(len(response.doses)) if not response.as_asked[row]]
@@ -281,11 +288,16 @@ class DoseResponses:
         lines += [self.sentence(response.cue) for response in self.responses]
         return "\n".join([*lines, *(f"Note: {text}" for text in self.warnings())])
 
+    def _unedited(self, response: DoseResponse) -> FloatArray:
+        """What doses are compared with, shape (n_labels,)."""
+        return response.identity if self.faithful(response) else response.control
+
     def _telling(self, response: DoseResponse) -> int | None:
         column, base = self.target_index, response.identity_index
+        unedited = self._unedited(response)[column]
         low, high = response.low[:, column], response.high[:, column]
-        clear = (low > high[base]) | (high < low[base])
-        shift = np.abs(response.outputs[:, column] - response.outputs[base, column])
+        clear = (low > max(high[base], unedited)) | (high < min(low[base], unedited))
+        shift = np.abs(response.outputs[:, column] - unedited)
         shift = np.where(clear & response.as_asked, shift, -1.0)
         return int(np.argmax(shift)) if shift.max() > 0 else None
 
@@ -303,7 +315,8 @@ class DoseResponses:
     def to_frame(self) -> pd.DataFrame:
         """One row a cue, dose and label.
 
-        Columns: cue, dose, unit, label, output, low, high, change (against the clip without edit),
+        Columns: cue, dose, unit, label, output, low, high, change (against the recording, or
+        the control where that is flagged),
         measured, measured_unit, as_asked.
         """
         import pandas as pd
@@ -317,7 +330,7 @@ class DoseResponses:
                 "output": response.outputs[row, column],
                 "low": response.low[row, column],
                 "high": response.high[row, column],
-                "change": response.outputs[row, column] - response.identity[column],
+                "change": response.outputs[row, column] - self._unedited(response)[column],
                 "measured": response.measured[row],
                 "measured_unit": response.about.measured_unit,
                 "as_asked": bool(response.as_asked[row]),
@@ -344,14 +357,19 @@ class DoseResponses:
             "span": None if self.span is None else {"start_s": self.span[0], "end_s": self.span[1]},
             "tolerance": self.tolerance,
             "faithful_identity": self.faithful_identity,
-            "pitch_kept": _number(self.pitch_kept),
+            "pitch_agreement": _number(self.pitch_agreement),
             "cues": [
                 {
                     "cue": response.cue,
                     "unit": response.about.unit,
                     "measured_unit": response.about.measured_unit,
                     "identity": response.about.identity,
-                    "identity_change": self.identity_change(response),
+                    "control": {
+                        "dose": response.about.control,
+                        "outputs": by_label(response.control),
+                        "change": self.control_change(response),
+                    },
+                    "faithful_identity": self.faithful(response),
                     "attenuated_db": response.attenuated_db,
                     "flat": response.flat,
                     "sentence": self.sentence(response.cue),
