@@ -56,9 +56,14 @@ class CueDoses:
         return 0.05 * (max(self.standard) - min(self.standard))
 
     @property
+    def step(self) -> float:
+        """A difference that should not matter: 1 % of the standard range."""
+        return 0.01 * (max(self.standard) - min(self.standard))
+
+    @property
     def control(self) -> float:
-        """A dose that should not matter but is processed like any other: 1 % of the range off."""
-        return self.identity + 0.01 * (max(self.standard) - min(self.standard))
+        """A step from the dose that changes nothing, processed like any other; level needs none."""
+        return self.identity if self.name == "level" else self.identity + self.step
 
 
 def _signed(dose: float, unit: str, more: str, less: str) -> str:

@@ -32,6 +32,7 @@ _WITHIN_ST = 1.0
 _PITCH_CENTRE_S = 0.03  # openSMILE's frames of pitch last 60 ms
 _HOP_S = 0.01
 _HARMONICITY_S = 0.05
+_FINER = 4  # lags between samples, because periods are
 _LEAST_R = 1e-3  # of autocorrelation: 30 dB either way
 _SPECTRUM_S = 0.05  # length of the windows whose spectra are averaged
 
@@ -84,7 +85,7 @@ class Heard:
             found = _autocorrelation((part - part.mean()) * window)
             if found[0] <= 0:
                 continue
-            lags = np.arange(int(0.95 * period), int(np.ceil(1.05 * period)) + 1)
+            lags = np.arange(int(0.95 * _FINER * period), int(1.05 * _FINER * period) + 2)
             r = float((found[lags] / found[0] / (of_window[lags] / of_window[0])).max())
             r = min(max(r, _LEAST_R), 1 - _LEAST_R)
             ratios.append(10 * np.log10(r / (1 - r)))
@@ -158,8 +159,10 @@ def _voiced_in_both(before: Heard, after: Heard) -> BoolArray:
 
 
 def _autocorrelation(samples: FloatArray) -> FloatArray:
+    """At lags of quarters of a sample, shape (4 * n_samples,)."""
     spectrum = np.fft.rfft(samples, 2 * len(samples))
-    return np.asarray(np.fft.irfft(np.abs(spectrum) ** 2)[: len(samples)])
+    finer = np.fft.irfft(np.abs(spectrum) ** 2, 2 * len(samples) * _FINER)
+    return np.asarray(finer[: len(samples) * _FINER])
 
 
 def _rms_db(samples: FloatArray) -> float:

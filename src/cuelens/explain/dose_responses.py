@@ -245,12 +245,12 @@ class DoseResponses:
         low, high = response.low[row, column], response.high[row, column]
         text += f", {name} would be {value:.2f} ({low:.2f} to {high:.2f}) instead of "
         text += f"{unedited[column]:.2f}"
-        answer, before = (
-            int(np.argmax(response.outputs[k])) for k in (row, response.identity_index)
-        )
+        if not self.faithful(response):
+            text += f" ({self._processed(response)})"
+        answer, before = (int(np.argmax(v)) for v in (response.outputs[row], unedited))
         if self.probabilities and answer != before:
             text += f", and the answer {self.labels[answer]} instead of {self.labels[before]}"
-        text += "." if self.faithful(response) else " (next to no dose)."
+        text += "."
         if not response.as_asked[row]:
             text += f" {self._not_as_asked(response, row)}"
         return text
@@ -262,13 +262,12 @@ class DoseResponses:
             if self.faithful(response):
                 continue
             worst = int(np.argmax(np.abs(response.control - self.prediction)))
-            loud = f" (attenuated by {response.attenuated_db:.1f} dB)"
             found.append(
-                f"Next to no dose of {_title(response)}"
-                f"{loud if response.attenuated_db >= _AUDIBLE_DB else ''} moves the output for "
-                f"{self.labels[worst]} from {self.prediction[worst]:.2f} to "
-                f"{response.control[worst]:.2f}, more than the tolerance of {self.tolerance:g}: "
-                "processing alone counts for the model, and other doses are compared with this one."
+                f"{_title(response).capitalize()}: {self._processed(response)}, the output for "
+                f"{self.labels[worst]} is {response.control[worst]:.2f} instead of "
+                f"{self.prediction[worst]:.2f}, which is more than the tolerance of "
+                f"{self.tolerance:g} away: processing alone counts for the model, and doses are "
+                "compared with this instead of the recording."
             )
         if self.pitch_agreement < LITTLE_PITCH:
             found.append(
@@ -287,6 +286,14 @@ class DoseResponses:
         lines = [f"The model {self.model} gives {name} = {value:.2f} for the recording."]
         lines += [self.sentence(response.cue) for response in self.responses]
         return "\n".join([*lines, *(f"Note: {text}" for text in self.warnings())])
+
+    @staticmethod
+    def _processed(response: DoseResponse) -> str:
+        """What is done to the recording where nothing is meant to change."""
+        how = [] if response.about.control == response.about.identity else ["with next to no dose"]
+        if response.attenuated_db >= _AUDIBLE_DB:
+            how.append(f"attenuated by {response.attenuated_db:.1f} dB")
+        return ", ".join(how)
 
     def _unedited(self, response: DoseResponse) -> FloatArray:
         """What doses are compared with, shape (n_labels,)."""

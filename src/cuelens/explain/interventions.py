@@ -237,7 +237,7 @@ class Interventions:
 
 def _near(cue: CueDoses, dose: float, random: np.random.Generator) -> float:
     """A dose off by up to 1 % of the standard range, within what can be asked for."""
-    off = abs(cue.control - cue.identity) * random.uniform(-1.0, 1.0)
+    off = cue.step * random.uniform(-1.0, 1.0)
     return float(np.clip(dose + off, cue.lowest, cue.highest))
 
 
