@@ -1,9 +1,9 @@
 """How far interventions can be trusted: ``python -m benchmarks.interventions [PART...]``.
 
-``identity_*``: how far next to no dose moves the bundled models, 60 clips of EmoDB and 40 of RAVDESS,
-beside white noise 40 dB below and resynthesis by WORLD.  ``direction``: what EmoDB's pitch implies,
-and where the network goes when neutral speech is raised: the bundled one, which has heard the
-clips, and one trained without their speakers.  ``praat``: every standard dose measured back by
+``identity_*``: how far next to no dose moves the bundled models, 60 clips of EmoDB and 40 of
+RAVDESS, beside white noise 40 dB below and resynthesis by WORLD.  ``direction``: what EmoDB's pitch
+implies, and where the network goes when neutral speech is raised: the bundled one, which has heard
+the clips, and one trained without their speakers.  ``praat``: every standard dose measured back by
 Praat (needs praat-parselmouth), 10 clips of each corpus.  Writes ``results/interventions_*.json``.
 """
 
@@ -318,6 +318,66 @@ def praat_dose(cue: str, before: Audio, after: Audio) -> float:
         return float(np.median(new - old))
     near = np.abs(old - np.median(old)) < 12  # without octave errors
     return float(np.polyfit(old[near], new[near], 1)[0])
+
+
+def markdown_identity(results: dict[str, dict[str, Any]]) -> str:
+    """The figures as they stand in the documentation; results by corpus."""
+    rows: dict[str, list[str]] = {}
+    head = []
+    for found in results.values():
+        for model in MODELS:
+            head.append(f"{found['summary'][0]['corpus']}, {model}")
+            for row in found["summary"]:
+                if row["model"] == model:
+                    cell = f"{row['within']:.0%} ({row['median']:.3f})"
+                    rows.setdefault(row["what"], []).append(cell)
+    lines = ["| what is done | " + " | ".join(head) + " |", "|---" * (len(head) + 1) + "|"]
+    lines += [f"| {what} | " + " | ".join(cells) + " |" for what, cells in rows.items()]
+    return "\n".join(lines)
+
+
+def markdown_implied(results: dict[str, Any]) -> str:
+    """What EmoDB's emotions do, as it stands in the documentation."""
+    emotions = ("anger", "happiness", "sadness")
+    lines = ["| against neutral | " + " | ".join(emotions) + " |", "|---|---|---|---|"]
+    for row in results["implied"]:
+        sign = "" if "times" in row["cue"] else "+"
+        cells = (f"{row[emotion]:{sign}.2f}" for emotion in emotions)
+        lines.append(f"| {row['cue']} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def markdown_direction(results: dict[str, Any]) -> str:
+    """Where neutral speech goes when raised, as it stands in the documentation."""
+    doses = sorted({row["dose"] for row in results["moves"]})
+    head = " | ".join(f"{dose:+g} semitones" for dose in doses)
+    lines = [f"| model, output | {head} |", "|---" * (len(doses) + 1) + "|"]
+    for model in dict.fromkeys(row["model"] for row in results["moves"]):
+        for label in ("anger", "happiness", "neutral", "sadness"):
+            cells = [
+                f"{row['mean']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f}), {row['up']:.0%} up"
+                for dose in doses
+                for row in results["moves"]
+                if (row["model"], row["label"], row["dose"]) == (model, label, dose)
+            ]
+            lines.append(f"| {model}, p({label}) | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def markdown_praat(results: dict[str, Any]) -> str:
+    """What Praat measures, as it stands in the documentation."""
+    lines = [
+        "| cue | doses measured | median error | within 5 % of the dose | within 5 % of the range "
+        "| flagged by cuelens | astray by Praat, not flagged |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in results["cues"]:
+        if row["cue"] == "breathiness":
+            continue
+        error = f"{row['median_error']:.3f} {CUE_DOSES[row['cue']].unit}"
+        shares = (f"{row[key]:.0%}" for key in ("of_dose", "of_range", "flagged", "missed"))
+        lines.append(f"| {row['cue']} | {row['n']} | {error} | " + " | ".join(shares) + " |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -99,13 +99,11 @@ def test_tempo(results):
             expected = np.interp(fast_s[inside] * factor, slow_s, slow_db)
             likeness.append(np.corrcoef(fast_db[inside], expected)[0, 1])
         assert factors[int(np.argmax(likeness))] == pytest.approx(dose, rel=0.05)
-        assert max(likeness) > 0.9
-        old, new = (
-            s.to_pitch_ac(pitch_floor=60.0, pitch_ceiling=800.0) for s in (untouched, edited)
-        )
-        old, new = (p.selected_array["frequency"] for p in (old, new))
-        change = 12 * np.log2(np.median(new[new > 0]) / np.median(old[old > 0]))
-        assert abs(change) < 0.6
+        assert max(likeness) > 0.85
+        slow, fast = (s.to_pitch_ac(pitch_floor=60.0) for s in (untouched, edited))
+        hz = [[slow.get_value_at_time(t * dose), fast.get_value_at_time(t)] for t in fast.xs()]
+        hz = np.array(hz)[np.isfinite(hz).all(axis=1)]
+        assert abs(np.median(12 * np.log2(hz[:, 1] / hz[:, 0]))) < 0.1
 
 
 def test_level(results):
