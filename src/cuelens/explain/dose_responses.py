@@ -276,8 +276,9 @@ class DoseResponses:
                 "relied on."
             )
         for response in self.responses:
-            astray = [row for row in range(len(response.doses)) if not response.as_asked[row]]
-            found += [self._not_as_asked(response, row) for row in astray]
+            astray = np.flatnonzero(~response.as_asked)
+            if astray.size:
+                found.append(self._not_as_asked(response, *astray.tolist()))
         return tuple(found)
 
     def account(self) -> str:
@@ -309,15 +310,17 @@ class DoseResponses:
         return int(np.argmax(shift)) if shift.max() > 0 else None
 
     @staticmethod
-    def _not_as_asked(response: DoseResponse, row: int) -> str:
-        about, dose, found = response.about, response.doses[row], response.measured[row]
+    def _not_as_asked(response: DoseResponse, *rows: int) -> str:
+        about = response.about
         unit = "" if about.unit in ("times", "share") else f" {about.unit}"
-        what = f"{about.title.capitalize()} {dose:g}{unit}".replace("-", "−")
-        if np.isnan(found):
+        asked = ", ".join(f"{response.doses[row]:g}".replace("-", "−") for row in rows)
+        what = f"{about.title.capitalize()} {asked}{unit}"
+        found = [float(response.measured[row]) for row in rows]
+        if np.isnan(found).all():
             return f"{what}: too little is voiced to measure what came out."
         if about.measured_unit == about.unit:
-            return f"{what} came out as {found:.2f}{unit}.".replace("-", "−")
-        return f"{what} did not lower the harmonics-to-noise ratio further ({found:+.1f} dB)."
+            return f"{what} came out as {', '.join(_measured(value) for value in found)}{unit}."
+        return f"{what} did not lower the harmonics-to-noise ratio any further."
 
     def to_frame(self) -> pd.DataFrame:
         """One row a cue, dose and label.
@@ -424,6 +427,10 @@ class DoseResponses:
         self.to_frame().to_csv(file.with_suffix(".csv"), index=False)
         self.plot().savefig(file.with_suffix(".png"), dpi=150, metadata={"Software": None})
         return file
+
+
+def _measured(value: float) -> str:
+    return "unknown" if np.isnan(value) else f"{value:.2f}".replace("-", "−")
 
 
 def _title(response: DoseResponse) -> str:
