@@ -157,7 +157,8 @@ def plot_dose_responses(result: DoseResponses) -> Figure:
     """The target's output against the dose of each cue, a panel a cue.
 
     Shaded: the range over remakes of each version.  Hollow: doses that did not come out as asked
-    for.  Dashed: the answer to the recording; dotted: the dose that changes nothing.
+    for.  Dashed: the answer to the recording; dotted: the dose that changes nothing; cross: next to
+    no dose, which shows what processing does by itself.
     """
     from matplotlib.figure import Figure
 
@@ -182,6 +183,7 @@ def plot_dose_responses(result: DoseResponses) -> Figure:
         for good, face in ((True, SUPPORTS), (False, "white")):
             shown = response.as_asked == good
             ax.plot(doses[shown], values[shown], "o", ms=4, color=SUPPORTS, mfc=face)
+        ax.plot(about.control, response.control[column], "x", ms=5, mew=1.3, color="black")
         ax.set_xlabel(f"{about.title} ({about.unit})", fontsize=8)
         if result.probabilities:
             ax.set_ylim(-0.02, 1.02)
@@ -191,7 +193,8 @@ def plot_dose_responses(result: DoseResponses) -> Figure:
     for ax in grid[:, 0]:
         ax.set_ylabel(result.output_name, fontsize=8)
     figure.suptitle(
-        "Dashed: the recording; shaded: range over remakes; hollow: dose not as asked", fontsize=8
+        "Dashed: the recording; ×: next to no dose; shaded: range; hollow: not as asked",
+        fontsize=8,
     )
     return figure
 

@@ -127,6 +127,12 @@ def _cue(result: DoseResponses, response: DoseResponse, low: float, high: float)
         "sentence": result.sentence(response.cue),
         "attenuated_db": response.attenuated_db,
         "identity_x": x(about.identity),
+        "control": {
+            "x": x(about.control),
+            "y": y(float(response.control[column])),
+            "dose": f"{about.control:g}",
+            "value": float(response.control[column]),
+        },
         "recording_y": y(result.output_value),
         "line": " ".join(f"{row['x']:.1f},{row['y']:.1f}" for row in rows),
         "band": " ".join(
