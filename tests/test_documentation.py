@@ -16,6 +16,12 @@ from benchmarks.cues import (
     markdown_top_cues,
 )
 from benchmarks.faithfulness import markdown_table
+from benchmarks.interventions import (
+    markdown_direction,
+    markdown_identity,
+    markdown_implied,
+    markdown_praat,
+)
 from benchmarks.moments import markdown_moments
 from benchmarks.probing_truth import markdown_truth
 from benchmarks.run import markdown_occlusion, markdown_speed
@@ -176,3 +182,19 @@ def test_an_hour_is_gone_through_in_little_memory():
     assert found["whole"]["peak_mb"] < 1500
     assert found["time_ratio"] <= 10.5
     assert f"ten times the length takes {found['time_ratio']:.1f} times as long" in page
+
+
+def test_figures_on_interventions_are_the_measured_ones():
+    page = (ROOT / "docs" / "interventions.md").read_text(encoding="utf-8")
+    identity = {
+        corpus: results_of(f"interventions_identity_{corpus}") for corpus in ("emodb", "ravdess")
+    }
+    assert markdown_identity(identity) in page
+    assert all(found["identity"] == 0 for found in identity.values())
+    direction = results_of("interventions_direction")
+    assert markdown_implied(direction) in page
+    assert markdown_direction(direction) in page
+    praat = results_of("interventions_praat")
+    assert markdown_praat(praat) in page
+    breath = next(row for row in praat["cues"] if row["cue"] == "breathiness")
+    assert f"falls with every dose in {breath['falls']:.0%} of {breath['n']} clips" in page

@@ -4,6 +4,7 @@ References
 ----------
 .. [1] M. Morise, F. Yokomori, K. Ozawa, "WORLD: a vocoder-based high-quality speech synthesis
    system for real-time applications", IEICE Trans. Information and Systems E99-D(7), 2016.
+.. [2] IEC 61672-1:2013, "Electroacoustics - Sound level meters", annex E.
 """
 
 from __future__ import annotations
@@ -94,15 +95,28 @@ class Voice:
             n_samples=samples.size,
         )
 
-    def samples(self) -> FloatArray:
-        """Put the speech together again, shape (n_samples,), float64."""
+    def samples(self, *, lead_frames: int = 0) -> FloatArray:
+        """Put the speech together again, shape (n_samples,), float64.
+
+        Parameters
+        ----------
+        lead_frames : int
+            Frames made before the first one and dropped.  WORLD draws its noise from one fixed
+            sequence, so that another number gives other noise (and other phases of the pitch) of
+            the same speech.
+        """
+
+        def led(frames: FloatArray, value: float) -> FloatArray:
+            lead = np.full((lead_frames, *frames.shape[1:]), value)
+            return np.ascontiguousarray(np.concatenate([lead, frames]))
+
         made = load_world().synthesize(
-            np.ascontiguousarray(self.f0_hz),
-            np.exp(self.log_envelope),
-            np.ascontiguousarray(self.aperiodicity),
+            led(self.f0_hz, 0.0),
+            np.exp(led(self.log_envelope, np.log(1e-16))),
+            led(self.aperiodicity, 1.0),
             self.sample_rate,
             frame_period=FRAME_S * 1000,
-        )
+        )[round(lead_frames * FRAME_S * self.sample_rate) :]
         made = np.pad(made, (0, max(0, self.n_samples - made.size)))[: self.n_samples]
         return np.asarray(made, dtype=np.float64)
 
@@ -165,3 +179,24 @@ class Voice:
             aperiodicity=at(self.aperiodicity),
             n_samples=round(self.n_samples / factor),
         )
+
+
+def a_weighted_db(samples: FloatArray, *, sample_rate: int) -> float:
+    """A-weighted root mean square of a clip in dB below full scale, equations E.1 and E.6 of [2]_.
+
+    Raises
+    ------
+    InputError
+        Nothing sounds.
+    """
+    squared = np.fft.rfftfreq(len(samples), 1 / sample_rate) ** 2
+    weight = (12194.217**2 * squared**2) / (
+        (squared + 20.598997**2)
+        * np.sqrt((squared + 107.65265**2) * (squared + 737.86223**2))
+        * (squared + 12194.217**2)
+    )
+    power = np.abs(np.fft.rfft(samples) * weight) ** 2
+    mean_square = 2 * float(power.sum()) / len(samples) ** 2  # both halves of the spectrum
+    if not mean_square > 0:
+        raise InputError("nothing sounds (silence); expected speech to edit")
+    return 10 * float(np.log10(mean_square)) + 2.0  # 0 dB at 1 kHz

@@ -51,6 +51,7 @@ def clip(tmp_path_factory) -> Path:
     [
         None,
         "explain",
+        "intervene",
         "timeline",
         "cues",
         "group",

@@ -10,8 +10,9 @@ import pytest
 from cuelens import Audio, InputError
 from cuelens.corpora import demo_corpus
 from cuelens.cues import CUES
-from cuelens.evaluate.cue_edits import CUE_EDITS, a_weighted_db, edited_pair
+from cuelens.evaluate.cue_edits import CUE_EDITS, edited_pair
 from cuelens.testing import noise, tone
+from cuelens.vocoder import a_weighted_db
 
 parselmouth = pytest.importorskip("parselmouth")
 if importlib.util.find_spec("pyworld") is None:
@@ -187,5 +188,5 @@ def test_what_cannot_be_edited_is_refused(clips):
     hiss = Audio(samples=noise(duration_s=0.5, level=0.05), sample_rate=RATE)
     with pytest.raises(InputError, match="no frame is voiced"):
         edited_pair(hiss, CUE_EDITS["f0-level"])
-    with pytest.raises(InputError, match="silence; expected speech"):
+    with pytest.raises(InputError, match="silence\\); expected speech"):
         a_weighted_db(np.zeros(100), sample_rate=RATE)

@@ -17,6 +17,7 @@ from cuelens.cli.demo import demo
 from cuelens.cli.evaluate import evaluate_app
 from cuelens.cli.explain import explain
 from cuelens.cli.group import group
+from cuelens.cli.intervene import intervene
 from cuelens.cli.models import models
 from cuelens.cli.probe import probe
 from cuelens.cli.reproduce import reproduce_app
@@ -33,6 +34,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(explain)
+app.command()(intervene)
 app.command()(cues)
 app.command()(group)
 app.command()(compare)

@@ -28,9 +28,8 @@ import numpy as np
 
 from cuelens.audio import Audio
 from cuelens.cues import CUES
-from cuelens.errors import InputError
 from cuelens.typing import FloatArray
-from cuelens.vocoder import Voice
+from cuelens.vocoder import Voice, a_weighted_db
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,27 +109,6 @@ def edited_pair(audio: Audio, edit: CueEdit) -> tuple[Audio, Audio]:
         for samples, what in zip(pair, ("untouched", edit.name), strict=True)
     )
     return untouched, edited
-
-
-def a_weighted_db(samples: FloatArray, *, sample_rate: int) -> float:
-    """A-weighted root mean square of a clip in dB below full scale, equations E.1 and E.6 of [2]_.
-
-    Raises
-    ------
-    InputError
-        Nothing sounds.
-    """
-    squared = np.fft.rfftfreq(len(samples), 1 / sample_rate) ** 2
-    weight = (12194.217**2 * squared**2) / (
-        (squared + 20.598997**2)
-        * np.sqrt((squared + 107.65265**2) * (squared + 737.86223**2))
-        * (squared + 12194.217**2)
-    )
-    power = np.abs(np.fft.rfft(samples) * weight) ** 2
-    mean_square = 2 * float(power.sum()) / len(samples) ** 2  # both halves of the spectrum
-    if not mean_square > 0:
-        raise InputError("the vocoder gives silence; expected speech to edit")
-    return 10 * float(np.log10(mean_square)) + 2.0  # 0 dB at 1 kHz
 
 
 CUE_EDITS: Mapping[str, CueEdit] = MappingProxyType(

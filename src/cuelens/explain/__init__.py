@@ -2,10 +2,13 @@
 
 from cuelens.explain.comparison import Comparison, compare
 from cuelens.explain.crp import ConceptRelevance, find_references
+from cuelens.explain.cue_doses import CUE_DOSES, CueDoses
+from cuelens.explain.dose_responses import DoseResponse, DoseResponses
 from cuelens.explain.emolime import EmoLime
 from cuelens.explain.explanation import Clip, Concept, Explanation, Method, Reference
 from cuelens.explain.grad_cam import GradCam
 from cuelens.explain.integrated_gradients import IntegratedGradients
+from cuelens.explain.interventions import Interventions
 from cuelens.explain.lrp import LayerwiseRelevance
 from cuelens.explain.map_explainer import MapExplainer
 from cuelens.explain.occlusion import Occlusion
@@ -21,16 +24,21 @@ MAP_EXPLAINERS: dict[str, type[MapExplainer]] = {
 }
 
 __all__ = [
+    "CUE_DOSES",
     "MAP_EXPLAINERS",
     "Alignment",
     "Clip",
     "Comparison",
     "Concept",
     "ConceptRelevance",
+    "CueDoses",
+    "DoseResponse",
+    "DoseResponses",
     "EmoLime",
     "Explanation",
     "GradCam",
     "IntegratedGradients",
+    "Interventions",
     "LayerwiseRelevance",
     "MapExplainer",
     "Method",

@@ -19,8 +19,10 @@ from cuelens.units.segments import PAUSE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from cuelens.audio import Audio
+    from cuelens.explain.dose_responses import DoseResponses
     from cuelens.explain.explanation import Explanation
 
 SUPPORTS = "#c2561a"
@@ -216,6 +218,52 @@ def _lay_map(ax: Axes, explanation: Explanation, audio: Audio) -> None:
         vmax=reach,
         rasterized=True,
     )
+
+
+def plot_dose_responses(result: DoseResponses) -> Figure:
+    """The target's output against the dose of each cue, a panel a cue.
+
+    Shaded: the range over remakes of each version.  Hollow: doses that did not come out as asked
+    for.  Dashed: the answer to the recording; dotted: the dose that changes nothing; cross: next to
+    no dose, which shows what processing does by itself.
+    """
+    from matplotlib.figure import Figure
+
+    n_columns = min(3, len(result.responses))
+    n_rows = -(-len(result.responses) // n_columns)
+    figure = Figure(figsize=(0.6 + 2.7 * n_columns, 0.6 + 2.1 * n_rows), layout="constrained")
+    grid = figure.subplots(n_rows, n_columns, squeeze=False, sharey=True)
+    column = result.target_index
+    for ax, response in zip(grid.ravel(), result.responses, strict=False):
+        about, doses, values = response.about, response.doses, response.outputs[:, column]
+        ax.axhline(result.output_value, color=NEUTRAL, ls="--", lw=0.9)
+        ax.axvline(about.identity, color=NEUTRAL, ls=":", lw=0.9)
+        ax.fill_between(
+            doses,
+            response.low[:, column],
+            response.high[:, column],
+            color=SUPPORTS,
+            alpha=0.2,
+            lw=0,
+        )
+        ax.plot(doses, values, color=SUPPORTS, lw=1.5)
+        for good, face in ((True, SUPPORTS), (False, "white")):
+            shown = response.as_asked == good
+            ax.plot(doses[shown], values[shown], "o", ms=4, color=SUPPORTS, mfc=face)
+        ax.plot(about.control, response.control[column], "x", ms=5, mew=1.3, color="black")
+        ax.set_xlabel(f"{about.title} ({about.unit})", fontsize=8)
+        if result.probabilities:
+            ax.set_ylim(-0.02, 1.02)
+        _tidy(ax)
+    for ax in grid.ravel()[len(result.responses) :]:
+        ax.set_visible(False)
+    for ax in grid[:, 0]:
+        ax.set_ylabel(result.output_name, fontsize=8)
+    figure.suptitle(
+        "Dashed: the recording; ×: next to no dose; shaded: range; hollow: not as asked",
+        fontsize=8,
+    )
+    return figure
 
 
 def spectrogram_db(audio: Audio, *, n_rows: int = 160) -> FloatArray:
