@@ -91,7 +91,8 @@ def test_figures_on_units_are_the_measured_ones():
         f"{releases['within_2_ms']:.0%}".replace("%", " %")
         + " within 2 ms",
         f"In {words['as_written']} of {words['labelled']} labelled clips",
-        f"({edges['n']} boundaries), half of the boundaries lie within {edges['own_median_ms']:.0f} ms",
+        f"({edges['n']} boundaries), half of the boundaries lie within "
+        f"{edges['own_median_ms']:.0f} ms",
         f"{100 * edges['own_within_10_ms']:.0f} % within 10 ms; of as many equal windows, half "
         f"within {edges['equal_median_ms']:.0f} ms, {100 * edges['equal_within_10_ms']:.0f} %",
     ):
