@@ -35,6 +35,7 @@ from benchmarks.trust import (
     markdown_stability,
     markdown_summary,
 )
+from benchmarks.units import markdown_units
 
 from cuelens.models import describe_bundled
 
@@ -82,6 +83,27 @@ def test_figures_on_moments_are_the_measured_ones():
     assert markdown_recall(tess) in page
     assert markdown_top_cues(tess) in page
     assert tess["recall"]["edges"]["uar"] >= 0.71
+
+
+def test_figures_on_units_are_the_measured_ones():
+    page = (ROOT / "docs" / "units.md").read_text(encoding="utf-8")
+    found = results_of("units")
+    assert markdown_units(found) in page
+    releases, words, edges = found["releases"], found["words"], found["boundaries"]
+    text = " ".join(page.split())
+    for figure in (
+        f"By measurement on {found['n_clips']} full clips",
+        f"the {releases['n']} releases of p, t and k",
+        f"median difference {abs(releases['median_ms']):.1f} ms, "
+        f"{releases['within_2_ms']:.0%}".replace("%", " %")
+        + " within 2 ms",
+        f"In {words['as_written']} of {words['labelled']} labelled clips",
+        f"({edges['n']} boundaries), half of the boundaries lie within "
+        f"{edges['own_median_ms']:.0f} ms",
+        f"{100 * edges['own_within_10_ms']:.0f} % within 10 ms; of as many equal windows, half "
+        f"within {edges['equal_median_ms']:.0f} ms, {100 * edges['equal_within_10_ms']:.0f} %",
+    ):
+        assert figure in text
 
 
 def test_figures_on_cues_are_the_measured_ones():
