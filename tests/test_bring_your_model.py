@@ -24,7 +24,7 @@ from tests.models import (  # noqa: E402
 )
 
 from cuelens import load_model  # noqa: E402
-from cuelens.cli.explain import carried_cues  # noqa: E402
+from cuelens.cli.explain_clip import carried_cues  # noqa: E402
 from cuelens.features.one_thread import one_thread  # noqa: E402
 from cuelens.models import predict  # noqa: E402
 from cuelens.testing import noise, speech_like  # noqa: E402

@@ -11,7 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from cuelens.cli.console import MODEL_HELP, out, progress_bar
-from cuelens.cli.explain import ExplainerName, moment_finder
+from cuelens.cli.explain import ExplainerName
+from cuelens.cli.explain_clip import moment_finder
 
 if TYPE_CHECKING:
     from cuelens.audio import Audio

@@ -36,13 +36,8 @@ def demo(
     Uses real speech when a corpus is named or found under CUELENS_DATA, otherwise synthetic speech
     (espeak-ng and the WORLD vocoder) that comes with cuelens. Nothing is downloaded.
     """
-    from cuelens.cli.explain import (
-        CueSettings,
-        carried_cues,
-        checked_model,
-        explain_one,
-        unique_folders,
-    )
+    from cuelens.cli.explain import unique_folders
+    from cuelens.cli.explain_clip import CueSettings, carried_cues, checked_model, explain_one
     from cuelens.explain import EmoLime
     from cuelens.models import load_model
 
