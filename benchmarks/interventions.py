@@ -271,7 +271,7 @@ def praat() -> dict[str, Any]:
                 "missed": float(((error > of_range) & ~part["flagged"]).mean()),
             }
         )
-    return {"n_clips": 20, "cues": found, "rows": rows}
+    return {"n_clips": 20, "cues": found}
 
 
 class _Constant:
