@@ -81,7 +81,7 @@ def identity(name: str, n: int) -> dict[str, Any]:
         random = np.random.default_rng(index)
         noisy = disturbed(audio.samples, sample_rate=RATE, random=random)
         world = Voice.of(audio.samples, sample_rate=RATE).samples()
-        others = {"noise 40 dB below": noisy, "all through WORLD": world}
+        others = {"noise 40 dB below, moved up to 5 ms": noisy, "all through WORLD": world}
         for model, by_itself in models.items():
             own = [found.labels.index(f"{model} {label}") for label in by_itself.labels]
             asked = found.prediction[own]

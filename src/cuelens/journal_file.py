@@ -34,16 +34,18 @@ def read_journal(journal: Path, wanted: Mapping[str, Any]) -> dict[str, dict[str
         return {}
     content = journal.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
-    lines = whole.decode("utf-8").splitlines()
     try:
+        lines = whole.decode("utf-8").splitlines()
         held = json.loads(lines[0]) if lines else None
         entries = [json.loads(line) for line in lines[1:]]
         results = {entry["key"]: entry["result"] for entry in entries}
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{journal}: not a journal of cuelens ({error!r}); expected one line a finished task: "
             "give another folder"
         ) from error
+    if held is not None and not isinstance(held, dict):
+        raise InputError(f"{journal}: not a journal of cuelens; give another folder")
     if held is None:
         journal.write_text(json.dumps(wanted, sort_keys=True) + "\n", encoding="utf-8")
         return {}

@@ -66,7 +66,7 @@ def test_log_odds_of_a_contrast_are_of_one_label_against_the_other(clip):
     assert found.target_weights.sum() == pytest.approx(
         np.log(p[1] / p[2]) - np.log(silent[1] / silent[2])
     )
-    assert found.quantity == "logit(anger) − logit(joy)"
+    assert found.quantity == "log p(anger)/p(joy)"
     assert found.answer_quantity == "p(anger) − p(joy)"
 
 
@@ -76,7 +76,7 @@ def test_a_network_is_asked_for_the_difference_of_its_logits():
     asked = contrast(model, "anger", rather_than="fear")
     assert is_network(asked)
     clip = Audio(samples=speech_like(duration_s=1.0, seed=2), sample_rate=16_000)
-    first, second = asked.columns
+    first, second = asked.contrast_of
     for explainer in (
         IntegratedGradients(n_steps=16),
         Occlusion(),

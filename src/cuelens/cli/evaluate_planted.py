@@ -172,7 +172,9 @@ def _print(result: Planted) -> None:
             else "  no model learned to tell edited from untouched clips: nothing to explain"
         )
         return
-    out.print("planted cues (95 % intervals over held-out speakers)")
+    out.print(
+        "planted cues (95 % intervals over held-out speakers; over clips where there are fewer than three)"
+    )
     _print_board(board)
     null = result.leaderboard(shuffled=True)
     if not null.empty:

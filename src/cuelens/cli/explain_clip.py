@@ -218,12 +218,13 @@ def _contrasted(
     model: Model, audio: Audio, target: str | None, rather_than: str
 ) -> tuple[Model, str]:
     """The model asked why one label rather than another, and the label of that question."""
-    from cuelens.models.base import model_labels, predict
+    from cuelens.models.base import model_labels, model_output, predict
     from cuelens.models.contrast import contrast
 
     if target is None:
         answer = predict(model, [audio.samples.copy()])[0]
-        target = model_labels(model)[int(answer.argmax())]
+        regression = model_output(model) == "value"  # the largest of several means nothing
+        target = model_labels(model)[0 if regression else int(answer.argmax())]
     asked = contrast(model, target, rather_than=rather_than)
     return asked, asked.target
 

@@ -147,6 +147,8 @@ def _print(found: Group, by: By) -> None:
         markup=False,
         highlight=False,
     )
+    from cuelens.evaluate.intervals import MIN_CLUSTERS
+
     means = found.means(by.value)
     cells = {(row["group"], row["unit"]): _cell(row) for row in means.to_dict("records")}
     n_clips = means.groupby("group")["n_clips"].max()
@@ -159,7 +161,9 @@ def _print(found: Group, by: By) -> None:
     for unit in found.units:
         table.add_row(f"  {escape(unit)}", *(cells[name, unit] for name in names))
     out.print(table, highlight=False)
-    out.print("  * the 95 % interval over speakers excludes 0", style="dim", highlight=False)
+    few = means["n_speakers"].min() < MIN_CLUSTERS
+    over = "speakers (clips, of fewer than three)" if few else "speakers"
+    out.print(f"  * the 95 % interval over {over} excludes 0", style="dim", highlight=False)
 
 
 def _cell(row: Mapping[Hashable, Any]) -> str:

@@ -85,11 +85,11 @@ def timeline(
 ) -> None:
     """Follow a model's answers along a recording of minutes to hours.
 
-    The recording is read in blocks: memory does not grow with its length. Speech is found first, and
+    The recording is read in blocks: memory hardly grows with its length. Speech is found first, and
     cut into windows at pauses; each window is answered, and explained if asked.
 
     Writes timeline.csv, timeline.json, timeline.png, timeline.html, and timeline.jsonl, in which every
-    window is kept as soon as it is done. Some 10 s an hour to find speech, and what the model needs.
+    window is kept as soon as it is done. Some 20 s an hour to find speech, and what the model needs.
 
     Examples
     --------

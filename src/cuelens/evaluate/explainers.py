@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import is_dataclass
 from functools import partial
 from typing import Protocol
 
@@ -82,6 +83,11 @@ def explainer_named(name: str, *, seed: int = 42) -> Explainer:
 def looks_inside(explainer: Explainer) -> bool:
     """Whether an explainer needs a network behind a front end."""
     return isinstance(explainer, tuple(MAP_EXPLAINERS.values()))
+
+
+def described_explainer(explainer: Explainer) -> str:
+    """Parameters of an explainer, where its text shows them and nothing else (no address)."""
+    return repr(explainer) if is_dataclass(explainer) else type(explainer).__qualname__
 
 
 def applies(explainer: Explainer, model: Model) -> bool:

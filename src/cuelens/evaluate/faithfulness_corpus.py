@@ -8,14 +8,13 @@ the best order there is; see :mod:`cuelens.evaluate.faithfulness`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
 from cuelens.corpora import Corpus
 from cuelens.errors import CuelensError, InputError
 from cuelens.evaluate.clips import balanced_rows
-from cuelens.evaluate.explainers import Explainer, applies
+from cuelens.evaluate.explainers import Explainer, applies, described_explainer
 from cuelens.evaluate.faithfulness import faithfulness_curves
 from cuelens.evaluate.faithfulness_result import Faithfulness
 from cuelens.evaluate.fills import FILLS, Fill, checked_fill, mean_spectrum
@@ -105,7 +104,7 @@ def evaluate_faithfulness(
         "corpus": corpus.name,
         "model": model_name(model),
         "labels": list(model_labels(model)),
-        "explainers": {name: _described(one) for name, one in explainers.items()},
+        "explainers": {name: described_explainer(one) for name, one in explainers.items()},
         "skipped": skipped,
         "fills": list(fills),
         "cells": None if cells is None else repr(cells),
@@ -238,8 +237,3 @@ def _clip_columns(corpus: Corpus, row: int) -> dict[str, Any]:
         "speaker": corpus.speaker_of(row),
         "emotion": str(corpus.table["emotion"].iloc[row]),
     }
-
-
-def _described(explainer: Explainer) -> str:
-    """Parameters of an explainer, where its text shows them and nothing else."""
-    return repr(explainer) if is_dataclass(explainer) else type(explainer).__qualname__

@@ -98,7 +98,8 @@ class Group:
         for group in self.groups(by):
             part = self.frame[self.frame[by] == group]
             for unit, of_unit in part.groupby("unit", sort=False):
-                mean = bootstrap_mean(of_unit["weight"].to_numpy(), of_unit["speaker"].to_list())
+                voices = _voices(of_unit)
+                mean = bootstrap_mean(of_unit["weight"].to_numpy(), voices.to_list())
                 rows.append(
                     {
                         "group": group,
@@ -110,7 +111,7 @@ class Group:
                         "low": mean.low,
                         "high": mean.high,
                         "n_clips": mean.n,
-                        "n_speakers": of_unit["speaker"].nunique(),
+                        "n_speakers": voices.nunique(),
                     }
                 )
         frame = pd.DataFrame(rows).sort_values(["group", "place"], kind="stable")
@@ -128,8 +129,9 @@ class Group:
         by : str
         paired : bool or None
             Compare clips of one speaker saying one sentence, so that neither voices nor words
-            differ; several such clips of a group are averaged.  None: where three speakers or more
-            have such pairs.
+            differ; several such clips of a group are averaged.  Of two speakers: clips of one
+            sentence and emotion, and intervals are over sentences.  None: where three speakers (or
+            sentences) or more have such pairs.
 
         Returns
         -------
@@ -147,7 +149,7 @@ class Group:
             if name not in known:
                 raise InputError(f"no {by} {name!r}; expected one of {', '.join(known)}")
         pairs = self._pairs(first, second, by)
-        n_speakers = 0 if pairs.empty else pairs["speaker"].nunique()
+        n_speakers = 0 if pairs.empty else pairs["cluster"].nunique()
         if paired and pairs.empty:
             raise InputError(
                 f"no speaker says one sentence both in {first} and in {second}; expected such "
@@ -162,18 +164,20 @@ class Group:
         keys = ["corpus", "speaker", "sentence", "unit", "place", "low_hz", "high_hz"]
         known = self.frame.dropna(subset=["speaker", "sentence"])
         if by == "speaker":  # the same sentence of two voices
-            keys.remove("speaker")
+            keys[keys.index("speaker")] = "emotion"
         sides = [
             known[known[by] == name].groupby(keys)["weight"].mean() for name in (first, second)
         ]
         joined = pd.concat(sides, axis=1, join="inner", keys=["first", "second"]).reset_index()
         joined["difference"] = joined["first"] - joined["second"]
-        return joined if "speaker" in joined else joined.assign(speaker=joined["sentence"])
+        if by == "speaker":
+            return joined.assign(cluster=joined["sentence"], n_speakers=2)
+        return joined.assign(cluster=_voices(joined), n_speakers=_voices(joined).nunique())
 
     def _paired_difference(self, pairs: pd.DataFrame) -> pd.DataFrame:
         rows = []
         for _, part in pairs.groupby("place"):
-            mean = bootstrap_mean(part["difference"].to_numpy(), part["speaker"].to_list())
+            mean = bootstrap_mean(part["difference"].to_numpy(), part["cluster"].to_list())
             rows.append(
                 {
                     **part[["unit", "low_hz", "high_hz"]].iloc[0].to_dict(),
@@ -181,7 +185,7 @@ class Group:
                     "low": mean.low,
                     "high": mean.high,
                     "n": mean.n,
-                    "n_speakers": part["speaker"].nunique(),
+                    "n_speakers": int(part["n_speakers"].iloc[0]),
                     "paired": True,
                 }
             )
@@ -190,12 +194,12 @@ class Group:
     def _unpaired_difference(self, first: str, second: str, by: Grouping) -> pd.DataFrame:
         rows = []
         both = self.frame[self.frame[by].isin([first, second])]
-        speakers = both["speaker"]
+        speakers = _voices(both)
         use_speakers = (
             by != "speaker" and not speakers.isna().any() and speakers.nunique() >= MIN_CLUSTERS
         )
         for _, part in both.groupby("place"):
-            drawn = part["speaker"] if use_speakers else part["corpus"] + " " + part["clip"]
+            drawn = _voices(part) if use_speakers else part["corpus"] + " " + part["clip"]
             codes = pd.factorize(drawn)[0]
             samples = []
             for name in (first, second):
@@ -210,7 +214,7 @@ class Group:
                     "low": low,
                     "high": high,
                     "n": len(part),
-                    "n_speakers": part["speaker"].nunique(),
+                    "n_speakers": _voices(part).nunique(),
                     "paired": False,
                 }
             )
@@ -245,6 +249,11 @@ class Group:
         file = folder / "group.json"
         file.write_text(dump_json(self.to_dict(by)), encoding="utf-8")
         return file
+
+
+def _voices(frame: pd.DataFrame) -> pd.Series[Any]:
+    """Speakers by corpus and name, as names occur in several corpora; missing where not known."""
+    return (frame["corpus"] + " " + frame["speaker"]).where(frame["speaker"].notna())
 
 
 def explain_group(

@@ -45,7 +45,7 @@ def plot_groups(group: Group, by: Grouping) -> Figure:
     what = {None: "the model's answer", "truth": "the clip's emotion"}
     target = group.about["target"]
     figure.supxlabel(
-        f"mean weight for {what.get(target, target)}, 95 % over speakers; {group.about['model']}",
+        f"mean weight for {what.get(target, target)}, 95 %; {group.about['model']}",
         fontsize=8,
     )
     return figure

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,7 +12,7 @@ import pandas as pd
 from cuelens.audio import Audio
 from cuelens.corpora import Corpus
 from cuelens.errors import InputError
-from cuelens.evaluate.explainers import Explainer, applies
+from cuelens.evaluate.explainers import Explainer, applies, described_explainer
 from cuelens.evaluate.intervals import bootstrap_mean
 from cuelens.explain.explanation import dump_json
 from cuelens.models.base import Model, model_labels, model_name, predict
@@ -72,8 +71,7 @@ def described(
         "labels": list(model_labels(model)),
         "answer_to_first_clip": predict(model, [first.samples.copy()])[0].round(5).tolist(),
         "explainers": {
-            name: repr(explainer) if is_dataclass(explainer) else type(explainer).__qualname__
-            for name, explainer in explainers.items()
+            name: described_explainer(explainer) for name, explainer in explainers.items()
         },
         "seed": seed,
         "versions": versions(),

@@ -23,7 +23,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -34,9 +34,14 @@ from cuelens.audio import Audio
 from cuelens.corpora import Corpus
 from cuelens.errors import CuelensWarning, InputError
 from cuelens.evaluate.clips import balanced_rows
-from cuelens.evaluate.detectors import EDITED, SAMPLE_RATE, Detector
+from cuelens.evaluate.detectors import EDITED, SAMPLE_RATE, Detector, FeatureDetector
 from cuelens.evaluate.edits import EDITS, Place
-from cuelens.evaluate.explainers import Explainer, applies, looks_inside
+from cuelens.evaluate.explainers import (
+    Explainer,
+    applies,
+    described_explainer,
+    looks_inside,
+)
 from cuelens.evaluate.journal import Result, run_tasks
 from cuelens.evaluate.localisation import can_tell, located_by, overlaps
 from cuelens.evaluate.planted_result import Planted
@@ -233,6 +238,8 @@ def evaluate_planted(
         "corpus": corpus.name,
         "n_corpus": len(corpus),
         "n_clips": n_clips,
+        "detectors": {name: _recipe(detector) for name, detector in detectors.items()},
+        "first_clip": corpus.table.iloc[clips.rows[0]]["file"],
         "masked": masked,
         "seed": seed,
         "versions": dict(versions()),
@@ -270,7 +277,8 @@ def evaluate_planted(
     found = run_tasks(
         _explain,
         tasks,
-        settings=settings | {"explainers": {n: repr(e) for n, e in explainers.items()}},
+        settings=settings
+        | {"explainers": {n: described_explainer(e) for n, e in explainers.items()}},
         shared=(clips, dict(detectors), dict(explainers), folder),
         journal=folder / "clips.jsonl",
         n_workers=n_workers,
@@ -330,6 +338,13 @@ def _asked_about(
             "bands for bands (shapley, lime), of windows for moments (shapley-windows)"
         )
     return kept
+
+
+def _recipe(detector: Detector) -> str:
+    """What a detector is made of, without addresses."""
+    if isinstance(detector, FeatureDetector):
+        return f"{detector.classifier()!r} on {detector.feature_set}"
+    return repr(detector) if is_dataclass(detector) else type(detector).__qualname__
 
 
 def _tested(clips: Material, case: Case, bands: Sequence[int], n_test: int) -> list[int]:

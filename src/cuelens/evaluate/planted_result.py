@@ -80,7 +80,8 @@ class Planted:
             calls edited), ``n_models``; ``hit`` with interval and ``chance_hit``; ``mass`` with
             interval and ``chance_mass``; ``rank`` with interval and ``chance_rank``;
             ``above_chance`` (the interval of hits lies above chance); ``seconds`` a clip.
-            95 % intervals over held-out speakers, or over models where labels were shuffled.
+            95 % intervals over held-out speakers (clips, where fewer than three are held out), or
+            over models where labels were shuffled.
         """
         if self.clips.empty:
             return pd.DataFrame()

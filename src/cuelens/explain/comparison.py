@@ -158,6 +158,11 @@ def compare(first: Explanation, second: Explanation, *, target: str | None = Non
         raise InputError(
             f"explanations are of {first.model} and of {second.model}; expected one model"
         )
+    if first.output_kind != second.output_kind or first.method.name != second.method.name:
+        raise InputError(
+            f"explanations are of {first.output_kind} by {first.method.name} and of "
+            f"{second.output_kind} by {second.method.name}; expected the same explainer"
+        )
     target = first.target if target is None else target
     if target not in first.labels:
         raise InputError(f"target is {target!r}; expected one of {', '.join(first.labels)}")

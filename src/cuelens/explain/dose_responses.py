@@ -269,6 +269,11 @@ class DoseResponses:
                 f"{self.tolerance:g} away: processing alone counts for the model, and doses are "
                 "compared with this instead of the recording."
             )
+        if np.isnan(self.pitch_agreement) and any(one.about.voice for one in self.responses):
+            found.append(
+                "openSMILE hears nothing voiced: doses of pitch and tempo cannot be measured back "
+                "and are not to be relied on."
+            )
         if self.pitch_agreement < LITTLE_PITCH:
             found.append(
                 f"Two ways of finding the pitch agree in only {self.pitch_agreement:.0%} of the "

@@ -141,14 +141,14 @@ class Versions:
         reach = round(FADE_S / 2 * self.sample_rate)
         rising = 0.5 - 0.5 * np.cos(np.pi * (np.arange(2 * reach) + 0.5) / (2 * reach))
         pieces: list[FloatArray] = []
-        if self.first >= reach:
+        if min(self.first, start) >= reach:
             old = around[self.first - reach : self.first + reach]
             new = inside[start - reach : start + reach]
             pieces += [around[: self.first - reach], old * (1 - rising) + new * rising]
             start += reach
         else:
             start = 0
-        if len(around) - self.last >= reach:
+        if min(len(around) - self.last, len(inside) - stop) >= reach:
             old = around[self.last - reach : self.last + reach]
             new = inside[stop - reach : stop + reach]
             pieces += [inside[start : stop - reach], new * (1 - rising) + old * rising]

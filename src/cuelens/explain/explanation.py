@@ -229,7 +229,9 @@ class Explanation:
         if self.output_kind != "logit":
             return self.answer_quantity
         if self.contrast is not None and self.target == self.labels[-1]:
-            return "logit({}) − logit({})".format(*self.contrast)
+            if self.map is not None:
+                return "logit({}) − logit({})".format(*self.contrast)
+            return "log p({})/p({})".format(*self.contrast)
         return f"logit({self.target})"
 
     @property

@@ -94,7 +94,7 @@ class CountingModel:
         self.sample_rate: int = model.sample_rate
         self.name = model_name(model)
         self.output = model_output(model)
-        self.columns = contrast_columns(model)
+        self.contrast_of = contrast_columns(model)
 
     def predict_proba(self, waveforms: Sequence[FloatArray]) -> FloatArray:
         outputs = []
@@ -121,7 +121,7 @@ class RememberingModel:
         self.sample_rate: int = model.sample_rate
         self.name = model_name(model)
         self.output = model_output(model)
-        self.columns = contrast_columns(model)
+        self.contrast_of = contrast_columns(model)
         self.n_waveforms = 0
 
     def predict_proba(self, waveforms: Sequence[FloatArray]) -> FloatArray:

@@ -40,10 +40,12 @@ class Alignment:
     def to_second(self, time_s: FloatArray | float) -> FloatArray:
         """Times of the second clip that belong to times of the first, same shape.
 
-        Where the path waits in the first clip, the middle of what passes in the second.
+        Where the path waits in the first clip, the middle of what passes in the second; but
+        the ends of both belong together.
         """
         first, where = np.unique(self.path_s[:, 0], return_inverse=True)
         second = np.bincount(where, weights=self.path_s[:, 1]) / np.bincount(where)
+        second[0], second[-1] = self.path_s[0, 1], self.path_s[-1, 1]  # nothing of it is lost
         return np.asarray(np.interp(time_s, first, second))
 
     def swapped(self) -> Alignment:

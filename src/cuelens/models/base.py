@@ -207,7 +207,7 @@ def network_answers(raw: FloatArray, given: Output | None, *, name: str) -> Floa
     raw : ndarray, shape (n, n_labels)
     given : {"probability", "logit", "value"} or None
         What the network gives: probabilities and values stay as they are, logits go through a
-        softmax.  None: probabilities that add up to 1, or an error.
+        softmax, a single one through a sigmoid.  None: probabilities that add up to 1, or an error.
     name : str
         Of the model, for messages.
 
@@ -222,7 +222,7 @@ def network_answers(raw: FloatArray, given: Output | None, *, name: str) -> Floa
     """
     raw = np.asarray(raw, dtype=np.float64)
     if given == "logit":
-        return softmax(raw)
+        return softmax(raw) if raw.shape[1] > 1 else 1.0 / (1.0 + np.exp(-raw))
     if given is None and raw.size:
         off = max(-raw.min(), raw.max() - 1.0, np.abs(raw.sum(axis=1) - 1.0).max())
         if off > _NOT_PROBABILITY:

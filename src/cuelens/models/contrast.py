@@ -35,7 +35,7 @@ class Contrast:
     Notes
     -----
     Explanations that add up are linear in the outputs: weights of the contrast are those of A minus
-    those of B.  Intervals are of the difference itself.
+    those of B (of log-odds, those of log p).  Intervals are of the difference itself.
     """
 
     model: Model
@@ -43,7 +43,7 @@ class Contrast:
     rather_than: str
 
     def __post_init__(self) -> None:
-        first, second = self.columns
+        first, second = self.contrast_of
         if first == second:
             raise InputError(
                 f"{self.label!r} rather than {self.rather_than!r} is one label of model "
@@ -52,7 +52,7 @@ class Contrast:
             )
 
     @property
-    def columns(self) -> tuple[int, int]:
+    def contrast_of(self) -> tuple[int, int]:
         """Columns of A and B among the model's labels."""
         return label_index(self.model, self.label), label_index(self.model, self.rather_than)
 
@@ -60,7 +60,7 @@ class Contrast:
     def target(self) -> str:
         """The label that is added."""
         labels = model_labels(self.model)
-        return " rather than ".join(labels[column] for column in self.columns)
+        return " rather than ".join(labels[column] for column in self.contrast_of)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -88,7 +88,7 @@ class Contrast:
 
     def extended(self, outputs: FloatArray) -> FloatArray:
         """A table of outputs, shape (n, n_labels), with the difference as its last column."""
-        first, second = self.columns
+        first, second = self.contrast_of
         return np.column_stack([outputs, outputs[:, first] - outputs[:, second]])
 
 
@@ -123,7 +123,7 @@ class NetworkContrast(Contrast):
 
 def contrast_columns(model: Model) -> tuple[int, int] | None:
     """Columns of A and B where a model's last label is ``"A rather than B"``, else None."""
-    found: tuple[int, int] | None = getattr(model, "columns", None)
+    found: tuple[int, int] | None = getattr(model, "contrast_of", None)
     return found
 
 

@@ -113,7 +113,9 @@ class EmbeddingModel:
         }
         if vectors:
             values = np.stack(list(vectors.values()))
-            answers[list(vectors)] = estimator_answers(self.classifier, values)
+            answers[list(vectors)] = estimator_answers(
+                self.classifier, values, n_labels=len(self.labels)
+            )
         return answers
 
     def _prepare(self, waveform: FloatArray) -> FloatArray:

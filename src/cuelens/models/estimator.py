@@ -41,9 +41,21 @@ def estimator_labels(
     return regression_labels
 
 
-def estimator_answers(estimator: Any, values: FloatArray) -> FloatArray:
-    """Probabilities or values of features (n, n_features), shape (n, n_labels), float64."""
+def estimator_answers(estimator: Any, values: FloatArray, *, n_labels: int) -> FloatArray:
+    """Probabilities or values of features (n, n_features), shape (n, n_labels), float64.
+
+    Raises
+    ------
+    InputError
+        A regressor gives another number of values than there are labels.
+    """
     values = values.astype(np.float64)
     if estimator_output(estimator) == "probability":
         return estimator.predict_proba(values)
-    return np.asarray(estimator.predict(values), dtype=np.float64).reshape(len(values), -1)
+    found = np.asarray(estimator.predict(values), dtype=np.float64).reshape(len(values), -1)
+    if found.shape[1] != n_labels:
+        raise InputError(
+            f"{type(estimator).__name__} gives {found.shape[1]} values a clip and there are "
+            f"{n_labels} labels; expected a label for each value"
+        )
+    return found

@@ -104,7 +104,7 @@ class FeaturesModel:
                 f"{np.count_nonzero(broken)} functionals are not finite (first: {first}); expected "
                 "speech of 0.1 s or more"
             )
-        answers[sounding] = estimator_answers(self.classifier, values)
+        answers[sounding] = estimator_answers(self.classifier, values, n_labels=len(self.labels))
         return answers
 
     def _prepare(self, waveform: FloatArray) -> FloatArray:

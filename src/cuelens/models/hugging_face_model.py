@@ -168,7 +168,9 @@ class HuggingFaceModel:
 
     @property
     def _problem(self) -> str:
-        return self._loaded.config.problem_type or "single_label_classification"
+        config = self._loaded.config
+        alone = "regression" if config.num_labels == 1 else "single_label_classification"
+        return config.problem_type or alone
 
     @property
     def _shortest(self) -> int:
@@ -226,6 +228,12 @@ class HuggingFaceModel:
             raise InputError(
                 f"{self.checkpoint}: {len(missing)} weights are missing, such as {missing[0]}; "
                 "expected all of them: they would be random numbers"
+            )
+        foreign = [name for name in report["unexpected_keys"] if name.startswith("classifier")]
+        if foreign and dense:
+            raise InputError(
+                f"{self.checkpoint}: its head has weights that a dense head has not, such as "
+                f"{sorted(foreign)[0]}; expected classifier.dense and classifier.out_proj only"
             )
         if missing:
             self._warn_of_random_weights(missing, sorted(report["unexpected_keys"]))

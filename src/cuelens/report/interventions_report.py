@@ -76,7 +76,10 @@ def _limits(result: DoseResponses) -> tuple[float, float]:
         return 0.0, 1.0
     column = result.target_index
     values = [np.array([result.output_value])]
-    values += [np.concatenate([r.low[:, column], r.high[:, column]]) for r in result.responses]
+    values += [
+        np.concatenate([r.low[:, column], r.high[:, column], r.control[[column]]])
+        for r in result.responses
+    ]
     every = np.concatenate(values)
     margin = 0.05 * max(float(np.ptp(every)), 1e-6)
     return float(every.min()) - margin, float(every.max()) + margin

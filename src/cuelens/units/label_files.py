@@ -207,7 +207,7 @@ class _Tokens:
 def _textgrid_rows(data: bytes, file: Path, _recording: str | None) -> dict[str, list[Row]]:
     tokens = _Tokens(_text(data, file), file)
     kind = tokens.next("the file type", quoted=True), tokens.next("the object class", quoted=True)
-    if kind != ("ooTextFile", "TextGrid"):
+    if kind[0] not in ("ooTextFile", "ooTextFile short") or kind[1] != "TextGrid":
         raise InputError(f"{file}: a Praat file of {kind[1]}; expected a TextGrid saved as text")
     tokens.number("the start"), tokens.number("the end")
     if tokens.next("<exists>", quoted=False) != "<exists>":
