@@ -239,7 +239,7 @@ def evaluate_planted(
         "n_corpus": len(corpus),
         "n_clips": n_clips,
         "detectors": {name: _recipe(detector) for name, detector in detectors.items()},
-        "first_clip": corpus.table.iloc[clips.rows[0]]["file"],
+        "first_clip": Path(str(corpus.table["file"].iloc[clips.rows[0]])).name,
         "masked": masked,
         "seed": seed,
         "versions": dict(versions()),
