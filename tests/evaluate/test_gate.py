@@ -59,6 +59,19 @@ def test_nothing_is_said_of_a_model_that_listens():
     assert json.loads(json.dumps(passed.to_dict()))["ok"] is True
 
 
+def test_models_of_short_sound_are_asked_about_shorter_clips():
+    def short_only(waveforms):
+        if max(len(one) for one in waveforms) > 16_000:
+            raise InputError("takes a second at most")
+        return listens(waveforms)
+
+    found = gate(model_of(short_only))
+    assert found.n_clips >= 2
+    longer = Audio(samples=noise(duration_s=1.5), sample_rate=RATE)
+    with pytest.raises(InputError, match="takes a second at most"):
+        gate(model_of(short_only), clips=[longer, longer])
+
+
 def test_constant_answers():
     passed = gate(ConstantModel())
     assert keys(passed) == ["constant", "same label for everything"]

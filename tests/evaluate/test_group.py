@@ -166,11 +166,19 @@ def test_two_speakers_are_paired_by_sentence(corpus, model):
     found = explain_group(corpus, model, BANDS, n_clips=None, target="anger")
     table = found.difference("a", "d", by="speaker", paired=True)
     frame = found.frame.pivot_table(
-        values="weight", index=["sentence", "unit"], columns="speaker", aggfunc="mean"
-    )
+        values="weight", index=["sentence", "emotion", "unit"], columns="speaker", aggfunc="mean"
+    ).dropna(subset=["a", "d"])
     expected = (frame["a"] - frame["d"]).groupby("unit").mean()[table["unit"]]
     np.testing.assert_allclose(table["difference"], expected, atol=1e-12)
-    assert set(table["n"]) == {2}
+    assert set(table["n_speakers"]) == {2}
+
+
+def test_one_name_in_two_corpora_is_two_voices(corpus, model):
+    other = replace(corpus, name="others")
+    found = explain_group([corpus, other], model, BANDS, n_clips=None, target="anger")
+    alone = explain_group(corpus, model, BANDS, n_clips=None, target="anger")
+    both, one = (group.means("emotion")["n_speakers"] for group in (found, alone))
+    np.testing.assert_array_equal(both, 2 * one)
 
 
 def test_truth_as_target(corpus, model):

@@ -69,6 +69,18 @@ def test_outside_the_part_is_the_recording_sample_by_sample(part, cue):
         assert np.abs(inside[1000:-1000] - SPEECH[FIRST:LAST][1000:-1000]).max() > 0.01
 
 
+@pytest.mark.parametrize(("first", "n_after"), [(96, 4_000), (4_000, 104), (96, 104)])
+@pytest.mark.parametrize("tempo", [0.5, 1.5, 2.0])
+def test_parts_near_an_end_of_the_clip(voice, first, n_after, tempo):
+    """Less is left of the faster sound than a cross-fade takes."""
+    last = SPEECH.size - n_after
+    maker = Versions(samples=SPEECH, sample_rate=RATE, first=first, last=last, voice=voice)
+    made = maker.edited(CUE_DOSES["tempo"], tempo)
+    expected = SPEECH.size + (last - first) / tempo - (last - first)
+    assert made.size == pytest.approx(expected, abs=4 * REACH)
+    assert np.isfinite(made).all()
+
+
 @pytest.mark.parametrize("cue", [cue for cue in CUE_DOSES if cue != "level"])
 def test_only_level_changes_the_level(whole, part, cue):
     for maker in (whole, part):

@@ -40,7 +40,15 @@ def test_times_where_one_clip_waits():
     path = np.array([[0.0, 0.0], [0.1, 0.1], [0.1, 0.2], [0.1, 0.3], [0.2, 0.3]])
     alignment = Alignment(path_s=path, cost=0.0)
     np.testing.assert_allclose(alignment.to_second(np.array([0.0, 0.1, 0.15])), [0.0, 0.2, 0.25])
-    np.testing.assert_allclose(alignment.swapped().to_second(0.3), 0.15)
+    np.testing.assert_allclose(alignment.swapped().to_second([0.1, 0.3]), [0.1, 0.2])
+
+
+def test_ends_belong_together():
+    """The second clip begins and ends with what the first lacks: nothing of it is lost."""
+    path = np.array([[0.0, 0.0], [0.0, 0.5], [0.1, 0.6], [0.2, 0.7], [0.2, 0.9]])
+    np.testing.assert_allclose(
+        Alignment(path_s=path, cost=0.0).to_second(np.array([0.0, 0.1, 0.2])), [0.0, 0.6, 0.9]
+    )
 
 
 def test_a_clip_and_itself():

@@ -82,6 +82,13 @@ def test_any_embedding(tmp_path):
         load_model(f"skops:{tmp_path / 'mine.skops'}?features=byols&rate=8000")
 
 
+def test_labels_must_be_as_many_as_values(tmp_path):
+    file = save(tmp_path, trained(Ridge(), 88, np.random.default_rng(1).normal(size=40)))
+    model = load_model(f"skops:{file}?features=egemaps&labels=arousal,valence")
+    with pytest.raises(InputError, match="gives 1 values a clip and there are 2 labels"):
+        model.predict_proba(CLIPS)
+
+
 @pytest.mark.parametrize("n_outputs", [1, 3])
 def test_regressors_answer_values(tmp_path, n_outputs):
     truth = np.random.default_rng(1).normal(size=(40, n_outputs))
