@@ -70,8 +70,10 @@ def test_what_lies_beside_the_file(tmp_path, normalise):
     assert load_model(f"skops:{tmp_path / 'mine.skops'}?rate=16000").sample_rate == 16_000
 
 
-def test_any_embedding(tmp_path):
+@pytest.mark.corpus
+def test_any_embedding(tmp_path, data_dir, monkeypatch):
     pytest.importorskip("torch")
+    monkeypatch.setenv("CUELENS_DATA", str(data_dir))  # where the weights of BYOL-S are
     embedding = load_embedding("byols")
     pipeline = trained(LogisticRegression(C=0.001), len(embedding.dimensions))
     model = load_model(f"skops:{save(tmp_path, pipeline)}?features=byols")

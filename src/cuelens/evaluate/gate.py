@@ -138,6 +138,7 @@ def gate(
     """
     labels = model_labels(model)
     rate = model.sample_rate
+    own = clips is not None
     if clips is None:
         demo = demo_corpus()
         clips = [demo.audio(row, sample_rate=rate) for row in range(len(demo))]
@@ -147,7 +148,7 @@ def gate(
     noise = np.random.default_rng(seed).normal(0.0, 0.05, rate).astype(np.float32)
     odd = {"silence": np.zeros(rate, dtype=np.float32), "noise": np.clip(noise, -1.0, 1.0)}
     flags: list[Flag] = []
-    if clips is None:  # clips of the user's own must be answered
+    if not own:  # a user's own clips must be answered as they are
         speech = _answered(model, speech)
     batching = compare_batching(model, lambda some: predict(model, some), speech)
     outputs = batching.alone
