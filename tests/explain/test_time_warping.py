@@ -93,7 +93,7 @@ def test_sounds_of_real_sentences_are_aligned(data_dir):
     """Boundaries that people marked in two clips of one sentence, most by two speakers."""
     labels = data_dir / "emodb-labels" / "lablaut"
     if not labels.is_dir():
-        pytest.skip("no label files of EmoDB")
+        pytest.skip(f"no real speech: {labels} is missing")
     stems = sorted(file.stem for file in (data_dir / "emodb").glob("*.flac"))
     stems = [stem for stem in stems if (labels / f"{stem}.lablaut").exists()]
     rng, errors, stretched = np.random.default_rng(0), [], []

@@ -25,6 +25,21 @@ from cuelens.threads import THREAD_VARIABLES
 Result = dict[str, Any]
 
 
+def counted(
+    progress: Callable[[str, int, int], None] | None, what: str, total: int
+) -> Callable[[int], None]:
+    """For :func:`run_tasks`: a stage by name, how much is done, of how much."""
+    done = 0
+
+    def further(n: int) -> None:
+        nonlocal done
+        done += n
+        if progress:
+            progress(what, done, total)
+
+    return further
+
+
 def run_tasks(
     work: Callable[..., Result],
     tasks: Mapping[str, tuple[Any, ...]],

@@ -42,7 +42,7 @@ from cuelens.evaluate.explainers import (
     described_explainer,
     looks_inside,
 )
-from cuelens.evaluate.journal import Result, run_tasks
+from cuelens.evaluate.journal import Result, counted, run_tasks
 from cuelens.evaluate.localisation import can_tell, located_by, overlaps
 from cuelens.evaluate.planted_result import Planted
 from cuelens.explain.game import RememberingModel
@@ -245,17 +245,6 @@ def evaluate_planted(
         "versions": dict(versions()),
     }
 
-    def count(what: str, total: int) -> Callable[[int], None]:
-        done = 0
-
-        def further(n: int) -> None:
-            nonlocal done
-            done += n
-            if progress:
-                progress(what, done, total)
-
-        return further
-
     trained = run_tasks(
         _train,
         {key: (case,) for key, case in cases.items()},
@@ -263,7 +252,7 @@ def evaluate_planted(
         shared=(clips, dict(detectors), masked, folder),
         journal=folder / "models.jsonl",
         n_workers=n_workers,
-        progress=count("training", len(cases)),
+        progress=counted(progress, "training", len(cases)),
     )
     failed = [result["error"] for result in trained.values() if "error" in result]
     if failed:
@@ -282,7 +271,7 @@ def evaluate_planted(
         shared=(clips, dict(detectors), dict(explainers), folder),
         journal=folder / "clips.jsonl",
         n_workers=n_workers,
-        progress=count("explaining", len(tasks)),
+        progress=counted(progress, "explaining", len(tasks)),
     )
     return Planted.of(
         about=settings

@@ -37,7 +37,7 @@ from cuelens.cues.baseline import Baseline, tracks_baseline
 from cuelens.errors import InputError
 from cuelens.evaluate.cue_edits import CUE_EDITS, CueEdit
 from cuelens.evaluate.detectors import EDITED, SAMPLE_RATE, UNTOUCHED, linear_classifier
-from cuelens.evaluate.journal import Result, run_tasks
+from cuelens.evaluate.journal import Result, counted, run_tasks
 from cuelens.evaluate.planted_cues_result import PlantedCues
 from cuelens.explain import EmoLime
 from cuelens.explain.salient_windows import WINDOW_S, SalientWindow
@@ -226,17 +226,6 @@ def evaluate_planted_cues(
         seed=seed,
     )
 
-    def count(what: str, total: int) -> Callable[[int], None]:
-        done = 0
-
-        def further(n: int) -> None:
-            nonlocal done
-            done += n
-            if progress:
-                progress(what, done, total)
-
-        return further
-
     measured = run_tasks(
         _measure,
         {str(row): (row,) for row in rows},
@@ -244,7 +233,7 @@ def evaluate_planted_cues(
         shared=(clips,),
         journal=folder / "measured.jsonl",
         n_workers=n_workers,
-        progress=count("editing and measuring", len(rows)),
+        progress=counted(progress, "editing and measuring", len(rows)),
     )
     errors = [found["error"] for found in measured.values() if "error" in found]
     kept = [row for row in rows if "error" not in measured[str(row)]]
@@ -261,7 +250,7 @@ def evaluate_planted_cues(
         shared=(clips,),
         journal=folder / "clips.jsonl",
         n_workers=n_workers,
-        progress=count("explaining", len(told) * len(tested)),
+        progress=counted(progress, "explaining", len(told) * len(tested)),
     )
     probed = run_tasks(
         _probe,
@@ -270,7 +259,7 @@ def evaluate_planted_cues(
         shared=(clips,),
         journal=folder / "probes.jsonl",
         n_workers=n_workers,
-        progress=count("probing", len(told) * n_probes),
+        progress=counted(progress, "probing", len(told) * n_probes),
     )
     both = [*explained.values(), *probed.values()]
     return PlantedCues(
