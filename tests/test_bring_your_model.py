@@ -24,9 +24,9 @@ from tests.models import (  # noqa: E402
 )
 
 from cuelens import load_model  # noqa: E402
-from cuelens.cli.explain_clip import carried_cues  # noqa: E402
 from cuelens.features.one_thread import one_thread  # noqa: E402
 from cuelens.models import predict  # noqa: E402
+from cuelens.report import carried_cues  # noqa: E402
 from cuelens.testing import noise, speech_like  # noqa: E402
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "bring_your_model.md").read_text("utf-8")

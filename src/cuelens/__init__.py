@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cuelens.errors import CuelensError, CuelensWarning, InputError, MissingExtraError
     from cuelens.explain import EmoLime, Explanation
     from cuelens.models import CallableModel, load_model
+    from cuelens.report import ClipReport, explain_clip
     from cuelens.units import FrequencyBands
 
 __version__ = version("cuelens")
@@ -26,6 +27,7 @@ __version__ = version("cuelens")
 _HOME = {
     "Audio": "cuelens.audio",
     "CallableModel": "cuelens.models",
+    "ClipReport": "cuelens.report",
     "CuelensError": "cuelens.errors",
     "CuelensWarning": "cuelens.errors",
     "EmoLime": "cuelens.explain",
@@ -33,6 +35,7 @@ _HOME = {
     "FrequencyBands": "cuelens.units",
     "InputError": "cuelens.errors",
     "MissingExtraError": "cuelens.errors",
+    "explain_clip": "cuelens.report",
     "load_audio": "cuelens.audio",
     "load_corpus": "cuelens.corpora",
     "load_model": "cuelens.models",
@@ -41,6 +44,7 @@ _HOME = {
 __all__ = [
     "Audio",
     "CallableModel",
+    "ClipReport",
     "CuelensError",
     "CuelensWarning",
     "EmoLime",
@@ -49,6 +53,7 @@ __all__ = [
     "InputError",
     "MissingExtraError",
     "__version__",
+    "explain_clip",
     "load_audio",
     "load_corpus",
     "load_model",

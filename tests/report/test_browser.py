@@ -9,7 +9,7 @@ import pytest
 from cuelens import Audio, EmoLime
 from cuelens.cues import cue_report
 from cuelens.evaluate import removal_curve
-from cuelens.report import write_clip_report
+from cuelens.report import ClipReport
 from cuelens.testing import BandModel, speech_like
 from cuelens.units import TimeWindows
 
@@ -37,14 +37,14 @@ def report(tmp_path_factory):
     moments = EmoLime(units=TimeWindows(), samples=128).explain(model, audio)
     removal = removal_curve(explanation, model)
     folder = tmp_path_factory.mktemp("ü report")
-    return write_clip_report(
-        folder,
+    report = ClipReport(
         explanation=explanation,
         removal=removal,
         audio=audio,
         moments=moments,
         cues=cue_report(moments, audio, n_windows=3),
     )
+    return report.save(folder)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import soundfile
 from cuelens import Audio, EmoLime, Explanation
 from cuelens.evaluate import removal_curve
 from cuelens.explain.figures import plot_spectrogram, plot_weights
-from cuelens.report import write_clip_report
+from cuelens.report import ClipReport
 from cuelens.report.encode import flac_bytes, spectrogram_png
 from cuelens.testing import BandModel, speech_like
 from cuelens.units import FrequencyBands, HarmonicBands, Segments, UnitProduct
@@ -27,7 +27,7 @@ def write(folder, *, model=MODEL, source="clip.wav", **options):
     audio = Audio(samples=speech_like(duration_s=0.8), sample_rate=16_000, source=source)
     explanation = EmoLime(**options).explain(model, audio)
     removal = removal_curve(explanation, model)
-    report = write_clip_report(folder, explanation=explanation, removal=removal, audio=audio)
+    report = ClipReport(explanation=explanation, removal=removal, audio=audio).save(folder)
     return explanation, removal, report
 
 
@@ -132,7 +132,7 @@ def test_no_support_means_no_sound_for_it(tmp_path):
     explanation = EmoLime().explain(MODEL, audio)
     against = replace(explanation, weights=-np.abs(explanation.weights))
     removal = removal_curve(against, MODEL)
-    report = write_clip_report(tmp_path, explanation=against, removal=removal, audio=audio)
+    report = ClipReport(explanation=against, removal=removal, audio=audio).save(tmp_path)
     # Nothing supports it, and without nothing the clip is as it was: one player.
     assert not (report.parent / "supporting.flac").exists()
     assert not (report.parent / "without_supporting.flac").exists()

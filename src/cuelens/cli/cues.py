@@ -12,7 +12,6 @@ from rich.table import Table
 
 from cuelens.cli.console import MODEL_HELP, out, progress_bar
 from cuelens.cli.explain import ExplainerName
-from cuelens.cli.explain_clip import moment_finder
 
 if TYPE_CHECKING:
     from cuelens.audio import Audio
@@ -70,6 +69,7 @@ def cues(
     from cuelens.explain import MAP_EXPLAINERS
     from cuelens.explain.explanation import dump_json
     from cuelens.explain.figures import save_png
+    from cuelens.explain.moment_finder import moment_finder
     from cuelens.models import load_model
     from cuelens.report import make_folder
     from cuelens.report.figures import plot_agreement, plot_profile

@@ -37,9 +37,10 @@ def demo(
     (espeak-ng and the WORLD vocoder) that comes with cuelens. Nothing is downloaded.
     """
     from cuelens.cli.explain import unique_folders
-    from cuelens.cli.explain_clip import CueSettings, carried_cues, checked_model, explain_one
+    from cuelens.cli.explain_clip import checked_model, explain_one
     from cuelens.explain import EmoLime
     from cuelens.models import load_model
+    from cuelens.report import CueSettings, carried_cues
 
     clips, source, known = _clips(corpus)
     out.print(f"Explaining {len(clips)} clips ({source}) with {model}.", highlight=False)

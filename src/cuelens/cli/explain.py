@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cuelens.cli.console import MODEL_HELP, err, print_error
-from cuelens.cli.explain_clip import CueSettings, carried_cues, checked_model, explain_one
+from cuelens.cli.explain_clip import checked_model, explain_one
 from cuelens.errors import CuelensError
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ def explain(
     from cuelens.errors import InputError
     from cuelens.explain import MAP_EXPLAINERS, EmoLime
     from cuelens.models import load_model
-    from cuelens.report import make_folder  # start-up time
+    from cuelens.report import CueSettings, carried_cues, make_folder  # start-up time
     from cuelens.units import FrequencyBands, TimeWindows, UnitSpec
 
     chosen: EmoLime | MapExplainer

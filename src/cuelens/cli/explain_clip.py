@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,92 +16,23 @@ from rich.table import Table
 from cuelens.cli.console import err, out, progress_bar
 
 if TYPE_CHECKING:
-    from cuelens.audio import Audio
-    from cuelens.corpora import Corpus
-    from cuelens.cues import Baseline, CarriedCues, CorpusProfile, CueReport
-    from cuelens.evaluate import RemovalCurve
+    from cuelens.cues import CarriedCues, CueReport
     from cuelens.evaluate.gate import Gate
-    from cuelens.evaluate.reliability import Reliability
-    from cuelens.explain import EmoLime, Explanation, MapExplainer
+    from cuelens.explain import EmoLime, MapExplainer
     from cuelens.models import Model
+    from cuelens.report import ClipReport, CueSettings
     from cuelens.units import UnitSpec
 
-    _Made = tuple[Explanation, RemovalCurve | None, EmoLime | MapExplainer]
-
 _BAR_WIDTH = 12
-_PER_GROUP = 2  # clips of each speaker and emotion that show what a corpus shows
 _MOST_ROWS = 24  # of cells in the terminal; the report lists all
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class CueSettings:
-    """How cues are measured, and what they are compared with."""
-
-    window_s: float = 0.15
-    seed: int = 42
-    baseline: tuple[Path, ...] = ()
-    corpus: Corpus | None = None
-    kept: dict[str, object] = field(default_factory=dict)  # baselines made already
-
-    def baseline_of(self, clip: Path) -> Baseline | None:
-        """The baseline of a clip; None is the rest of the clip itself."""
-        from cuelens.audio import load_audio
-        from cuelens.cues import clips_baseline, corpus_baseline
-
-        if self.baseline:
-            files = [file for file in self.baseline if file.resolve() != clip.resolve()]
-            key = " ".join(map(str, files))
-            if key not in self.kept and files:
-                n = f"the {len(files)} neutral clip{'s' if len(files) > 1 else ''} given"
-                self.kept[key] = clips_baseline(
-                    [load_audio(file) for file in files], window_s=self.window_s, description=n
-                )
-            return self.kept.get(key)  # type: ignore[return-value]
-        if self.corpus is not None:
-            row = self.corpus.find(clip)
-            speaker = None if row is None else self.corpus.speaker_of(row)
-            key = f"baseline of {speaker} without {row}"
-            if row is None or self.corpus.table["emotion"].iloc[row] != "neutral":
-                key = f"baseline of {speaker}"
-            if key not in self.kept:
-                with progress_bar() as progress:
-                    task = progress.add_task("measuring the baseline", total=None)
-                    self.kept[key] = corpus_baseline(
-                        self.corpus,
-                        window_s=self.window_s,
-                        speaker=speaker,
-                        without=row,
-                        progress=lambda n: progress.advance(task, n),
-                    )
-            return self.kept[key]  # type: ignore[return-value]
-        return None
-
-    def profile(self, model: Model) -> CorpusProfile | None:
-        """What the corpus shows; for bundled models without a corpus, what EmoDB shows.
-
-        EmoDB's profile ships with cuelens; of others, a few clips are measured once a run.
-        """
-        from cuelens.cues import emodb_profile
-        from cuelens.cues.profile import profile_of
-        from cuelens.models import BUNDLED, model_name
-
-        if self.corpus is not None and not self.corpus.name.startswith("emodb"):
-            if "profile" not in self.kept:
-                self.kept["profile"] = None
-                if "neutral" in self.corpus.emotions:
-                    with progress_bar() as progress:
-                        groups = self.corpus.table.groupby(["speaker", "emotion"])
-                        task = progress.add_task(
-                            f"measuring {self.corpus.name}",
-                            total=int(groups.size().clip(upper=_PER_GROUP).sum()),
-                        )
-                        self.kept["profile"] = profile_of(
-                            self.corpus,
-                            per_group=_PER_GROUP,
-                            progress=lambda n: progress.advance(task, n),
-                        )
-            return self.kept["profile"]  # type: ignore[return-value]
-        return emodb_profile() if self.corpus or model_name(model) in BUNDLED else None
+@contextmanager
+def watch(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A progress bar for one step of an explanation."""
+    with progress_bar() as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda n: progress.advance(task, n)
 
 
 def explain_one(
@@ -126,158 +58,37 @@ def explain_one(
     ``units`` depend on the clip and take the place of the explainer's.
     """
     from cuelens.audio import load_audio
-    from cuelens.cues import cue_account, cue_report
-    from cuelens.errors import InputError
-    from cuelens.evaluate import removal_curve
-    from cuelens.evaluate.reliability import reliability_account
     from cuelens.explain import EmoLime
-    from cuelens.explain.account import unit_words
     from cuelens.explain.explanation import dump_json, json_line
-    from cuelens.report import clip_content, write_clip_report
-    from cuelens.units.kinds import layout_of
+    from cuelens.report import explain_clip
 
     audio = load_audio(clip, sample_rate=model.sample_rate, start_s=start_s, end_s=end_s)
-    if rather_than is not None:
-        model, target = _contrasted(model, audio, target, rather_than)
     if units is not None and isinstance(explainer, EmoLime):
         explainer = replace(explainer, units=units.of_clip(clip, audio))
-    explanation = _watched(clip.name, explainer, model, audio, target)
-    in_time = layout_of(explanation.units) == "time"
-    moments = found = None
-    finder = explainer
-    if cues is not None:
-        timed = explanation
-        if not in_time:
-            finder = moment_finder(audio.duration_s, cues.window_s, cues.seed)
-            timed = moments = _watched(
-                f"{clip.name}: moments", finder, model, audio, explanation.target
-            )
-        try:
-            found = cue_report(
-                timed,
-                audio,
-                baseline=cues.baseline_of(clip),
-                profile=cues.profile(model),
-                window_s=cues.window_s,
-                seed=cues.seed,
-            )
-            account = cue_account(explanation, found, carried=carried)
-            explanation = replace(explanation, account=account)
-        except InputError as error:  # nothing supports the target, or too short for openSMILE
-            err.print(f"[yellow]note:[/yellow] no cues: {escape(str(error))}", highlight=False)
-    report = None
-    removal = removal_curve(explanation, model)
-    moments_removal = None if moments is None else removal_curve(moments, model)
-    trust, moments_trust = _reliabilities(
-        (explanation, removal, explainer),
-        None if moments is None else (moments, moments_removal, finder),
-        model=model,
+    report = explain_clip(
+        model,
+        audio,
+        explainer=explainer,
+        target=target,
+        rather_than=rather_than,
+        cues=cues,
+        carried=carried,
         checked=checked,
-        audio=audio,
         thorough=thorough,
+        watch=watch,
     )
-    explanation = replace(
-        explanation,
-        account=f"{explanation.account}\n"
-        + reliability_account(trust, kind=unit_words(explanation)["kind"]),
-    )
-    if folder is not None:
-        report = write_clip_report(
-            folder,
-            explanation=explanation,
-            removal=removal,
-            audio=audio,
-            moments=moments,
-            moments_removal=moments_removal,
-            cues=found,
-            carried=carried,
-            trust=trust,
-            moments_trust=moments_trust,
-        )
+    for note in report.notes:
+        err.print(f"[yellow]note:[/yellow] {escape(note)}", highlight=False)
+    page = None if folder is None else report.save(folder)
     if as_json:
-        content = clip_content(
-            explanation,
-            removal=removal,
-            moments=moments,
-            moments_removal=moments_removal,
-            cues=found,
-            carried=carried,
-            trust=trust,
-            moments_trust=moments_trust,
-        )
+        content = report.to_dict()
         typer.echo(json_line(content) if json_lines else dump_json(content), nl=False)
     else:
-        print_explanation(explanation, removal, found)
-        if report is not None:
-            out.print(f"  report: {report}", markup=False, highlight=False, soft_wrap=True)
+        print_explanation(report)
+        if page is not None:
+            out.print(f"  report: {page}", markup=False, highlight=False, soft_wrap=True)
             out.print()
-    return report
-
-
-def _contrasted(
-    model: Model, audio: Audio, target: str | None, rather_than: str
-) -> tuple[Model, str]:
-    """The model asked why one label rather than another, and the label of that question."""
-    from cuelens.models.base import model_labels, model_output, predict
-    from cuelens.models.contrast import contrast
-
-    if target is None:
-        answer = predict(model, [audio.samples.copy()])[0]
-        regression = model_output(model) == "value"  # the largest of several means nothing
-        target = model_labels(model)[0 if regression else int(answer.argmax())]
-    asked = contrast(model, target, rather_than=rather_than)
-    return asked, asked.target
-
-
-def _reliabilities(
-    found: _Made,
-    moments: _Made | None,
-    *,
-    model: Model,
-    checked: Gate | None,
-    audio: Audio,
-    thorough: bool,
-) -> tuple[Reliability, Reliability | None]:
-    """How far an explanation, and its moments if any, can be trusted.
-
-    Units that lie nowhere in the spectrogram, such as harmonics, cannot be cut out of another sound
-    to fill their gaps: of them, only the quick part is done, with a note.
-    """
-    from cuelens.evaluate.reliability import reliability
-
-    def trusted(made: _Made, gate: Gate | None) -> Reliability:
-        explanation, removal, explainer = made
-        full = thorough and _can_be_filled(explanation)
-        if thorough and not full:
-            err.print(
-                "[yellow]note:[/yellow] --trust full is for bands and units of time; of these "
-                "units, the quick tests were done",
-                highlight=False,
-            )
-        return reliability(
-            explanation,
-            model,
-            removal=removal,
-            gate=gate,
-            explainer=explainer if full else None,
-            audio=audio,
-        )
-
-    with progress_bar() as progress:
-        if thorough:
-            progress.add_task(f"{Path(audio.source).name}: how far to trust it", total=None)
-        return trusted(found, checked), None if moments is None else trusted(moments, None)
-
-
-def _can_be_filled(explanation: Explanation) -> bool:
-    from cuelens.errors import InputError
-    from cuelens.evaluate.removed_units import removed_units
-
-    try:
-        removed_units(explanation)
-    except InputError:
-        return False
-    return True
+    return page
 
 
 def checked_model(model: Model) -> Gate:
@@ -290,60 +101,12 @@ def checked_model(model: Model) -> Gate:
     return found
 
 
-def carried_cues(model: str) -> CarriedCues | None:
-    """Cues that the embedding of a model carries, where a probe is attached to its folder."""
-    from cuelens.cues import CarriedCues
-    from cuelens.models import BUNDLED
-    from cuelens.models.load import PREFIXES, bundled_folder
-
-    if model.startswith(PREFIXES):
-        return None
-    folder = bundled_folder(model) if model in BUNDLED else Path(model)
-    if not (folder / "probe.json").is_file():
-        return None
-    from cuelens.probe import ProbeProfile  # start-up time
-
-    profile = ProbeProfile.load(folder)
-    return None if profile is None else CarriedCues.of(profile)
-
-
-def moment_finder(duration_s: float, window_s: float, seed: int) -> EmoLime:
-    """Sampled Shapley values of time windows: 256 versions of the clip, more for long clips."""
-    from cuelens.explain import EmoLime
-    from cuelens.units import TimeWindows
-
-    units = TimeWindows(window_s=min(window_s, max(0.03, duration_s)))
-    n_units = units.n_units(duration_s)
-    return EmoLime(units=units, samples=max(256, 2 + 8 * n_units), seed=seed)
-
-
-def _watched(
-    what: str,
-    explainer: EmoLime | MapExplainer,
-    model: Model,
-    audio: Audio,
-    target: str | None,
-) -> Explanation:
-    """Explain with a progress bar; explainers that look inside a network show that they run."""
-    from cuelens.explain import EmoLime
-    from cuelens.explain.game import CountingModel
-
-    with progress_bar() as progress:
-        if isinstance(explainer, EmoLime):
-            task = progress.add_task(what, total=explainer.n_evaluations(model, audio))
-            watched = CountingModel(model, lambda n: progress.advance(task, n))
-            return explainer.explain(watched, audio, target=target)
-        progress.add_task(f"{what}: {explainer.name}", total=None)
-        return explainer.explain(model, audio, target=target)
-
-
-def print_explanation(
-    explanation: Explanation, removal: RemovalCurve | None, cues: CueReport | None = None
-) -> None:
+def print_explanation(report: ClipReport) -> None:
     """The answer, the units, the cues and the account, as tables for the terminal."""
     from cuelens.explain.account import unit_words
     from cuelens.units.kinds import full_names, layout_of
 
+    explanation, removal, cues = report.explanation, report.removal, report.cues
     row = explanation.target_index
     exact = explanation.ci_low is None
     table = Table(box=None, pad_edge=False)

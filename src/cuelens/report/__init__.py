@@ -1,12 +1,16 @@
 """Reports and figures a person reads."""
 
-from cuelens.report.clip_report import clip_content, make_folder, write_clip_report
+from cuelens.report.clip_report import ClipReport, make_folder
+from cuelens.report.explain_clip import CueSettings, carried_cues, clip_stages, explain_clip
 from cuelens.report.interventions_report import interventions_html, write_interventions_report
 
 __all__ = [
-    "clip_content",
+    "ClipReport",
+    "CueSettings",
+    "carried_cues",
+    "clip_stages",
+    "explain_clip",
     "interventions_html",
     "make_folder",
-    "write_clip_report",
     "write_interventions_report",
 ]

@@ -1,4 +1,4 @@
-"""The report of one clip: everything a reader needs in one HTML file that works offline."""
+"""The report of one clip: what was found, as JSON, as a page, and as a folder of both."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cuelens.audio import Audio
 from cuelens.cues import CarriedCues, CueReport
 from cuelens.errors import InputError
 from cuelens.evaluate import RemovalCurve
 from cuelens.evaluate.reliability import Reliability
 from cuelens.explain import Explanation
-from cuelens.explain.account import unit_words
 from cuelens.explain.explanation import dump_json
 from cuelens.explain.figures import (
     new_axes,
@@ -23,49 +20,23 @@ from cuelens.explain.figures import (
     plot_weights,
     save_png,
 )
-from cuelens.features.log_mel import hz_to_mel
-from cuelens.report.encode import data_url, flac_bytes, spectrogram_png, wav_bytes
+from cuelens.report.clip_page import clip_page, clip_sounds
+from cuelens.report.encode import flac_bytes
 from cuelens.report.figures import plot_cues, plot_moments, plot_removal
-from cuelens.report.moments import moments_context
-from cuelens.report.trust import TrustSection
-from cuelens.units.kinds import are_named, full_names, layout_of
-
-_PLOT_WIDTH, _PLOT_HEIGHT = 560.0, 240.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Player:
-    """One sound of the report: what it is, why it is worth hearing, and its bytes."""
-
-    title: str
-    hint: str
-    url: str
-
-
-def write_clip_report(
-    folder: str | Path,
-    *,
-    explanation: Explanation,
-    removal: RemovalCurve,
-    audio: Audio,
-    moments: Explanation | None = None,
-    moments_removal: RemovalCurve | None = None,
-    cues: CueReport | None = None,
-    carried: CarriedCues | None = None,
-    trust: Reliability | None = None,
-    moments_trust: Reliability | None = None,
-) -> Path:
-    """Write ``explanation.json``, ``report.html``, figures (PNG) and sounds (FLAC) into a folder.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ClipReport:
+    """Everything that was found out about one clip and one model.
 
     Parameters
     ----------
-    folder : path
-        Made if needed; files of the same names are replaced.
     explanation : Explanation
         As returned by ``explain()``.
-    removal : RemovalCurve
     audio : Audio
         The clip; resampled to the rate it was explained at.
+    removal : RemovalCurve or None
+        What the answer does as units go.
     moments : Explanation or None
         Where the windows are from, if not from ``explanation``.
     moments_removal : RemovalCurve or None
@@ -75,95 +46,109 @@ def write_clip_report(
         What the model's embedding carries, for the JSON; the account says it in words.
     trust, moments_trust : Reliability or None
         How far ``explanation`` and ``moments`` can be trusted.
-
-    Returns
-    -------
-    Path
-        The report.
+    notes : tuple of str
+        What could not be done, and why.
     """
-    folder = make_folder(folder)
-    audio = audio.resample(explanation.clip.sample_rate_hz)
-    (folder / "explanation.json").write_text(
-        dump_json(
-            clip_content(
-                explanation,
-                removal=removal,
-                moments=moments,
-                moments_removal=moments_removal,
-                cues=cues,
-                carried=carried,
-                trust=trust,
-                moments_trust=moments_trust,
-            )
-        ),
-        encoding="utf-8",
-    )
-    figures = {
-        "weights": plot_weights(explanation),
-        "prediction": plot_prediction(explanation),
-        "spectrogram": plot_spectrogram(audio, explanation),
-        "removal": plot_removal(removal, explanation, new_axes(5.2, 3.2)),
-        "moments": None if cues is None else plot_moments(audio, moments or explanation, cues),
-        "cues": None if cues is None else plot_cues(cues),
-    }
-    for name, axes in figures.items():
-        file = folder / f"{name}.png"
-        if axes is None:
-            file.unlink(missing_ok=True)
-        else:
-            save_png(axes, file)
-    sounds = _sounds(explanation, audio)
-    for name, sound in sounds.items():
-        file = folder / f"{name}.flac"
-        if sound is None:
-            file.unlink(missing_ok=True)
-        else:
-            file.write_bytes(flac_bytes(sound))
-    report = folder / "report.html"
-    report.write_text(
-        report_html(
-            explanation=explanation,
-            removal=removal,
-            audio=audio,
-            moments=moments,
-            moments_removal=moments_removal,
-            cues=cues,
-            trust=trust,
-            moments_trust=moments_trust,
-        ),
-        encoding="utf-8",
-    )
-    return report
 
+    explanation: Explanation
+    audio: Audio
+    removal: RemovalCurve | None = None
+    moments: Explanation | None = None
+    moments_removal: RemovalCurve | None = None
+    cues: CueReport | None = None
+    carried: CarriedCues | None = None
+    trust: Reliability | None = None
+    moments_trust: Reliability | None = None
+    notes: tuple[str, ...] = ()
 
-def clip_content(
-    explanation: Explanation,
-    *,
-    removal: RemovalCurve | None = None,
-    moments: Explanation | None = None,
-    moments_removal: RemovalCurve | None = None,
-    cues: CueReport | None = None,
-    carried: CarriedCues | None = None,
-    trust: Reliability | None = None,
-    moments_trust: Reliability | None = None,
-) -> dict[str, Any]:
-    """Everything that is known of a clip as JSON types: see the JSON page of the documentation."""
-    content = explanation.to_dict()
-    if removal is not None:
-        content["removal"] = removal.to_dict()
-    if moments is not None:
-        content["moments"] = moments.to_dict()
-        if moments_removal is not None:
-            content["moments"]["removal"] = moments_removal.to_dict()
-        if moments_trust is not None:
-            content["moments"]["reliability"] = moments_trust.to_dict()
-    if cues is not None:
-        content |= cues.to_dict()
-    if trust is not None:
-        content["reliability"] = trust.to_dict()
-    if carried is not None:
-        content["embedding"] = carried.to_dict()
-    return content
+    def __post_init__(self) -> None:
+        rate = self.explanation.clip.sample_rate_hz
+        object.__setattr__(self, "audio", self.audio.resample(rate))
+
+    @property
+    def clip_name(self) -> str:
+        """Name of the clip's file, without its folder."""
+        return Path(self.explanation.clip.path).name
+
+    @property
+    def account(self) -> str:
+        """The findings in plain sentences."""
+        return self.explanation.account
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as JSON types: see the JSON page of the documentation."""
+        content = self.explanation.to_dict()
+        if self.removal is not None:
+            content["removal"] = self.removal.to_dict()
+        if self.moments is not None:
+            content["moments"] = self.moments.to_dict()
+            if self.moments_removal is not None:
+                content["moments"]["removal"] = self.moments_removal.to_dict()
+            if self.moments_trust is not None:
+                content["moments"]["reliability"] = self.moments_trust.to_dict()
+        if self.cues is not None:
+            content |= self.cues.to_dict()
+        if self.trust is not None:
+            content["reliability"] = self.trust.to_dict()
+        if self.carried is not None:
+            content["embedding"] = self.carried.to_dict()
+        return content
+
+    def to_html(self) -> str:
+        """One page that needs no other file and no network."""
+        return clip_page(self)
+
+    def figures(self) -> dict[str, Any]:
+        """Figures as matplotlib axes by name, those that there is something to draw for."""
+        explanation, moments = self.explanation, self.moments or self.explanation
+        axes = {
+            "weights": plot_weights(explanation),
+            "prediction": plot_prediction(explanation),
+            "spectrogram": plot_spectrogram(self.audio, explanation),
+        }
+        if self.removal is not None:
+            axes["removal"] = plot_removal(self.removal, explanation, new_axes(5.2, 3.2))
+        if self.cues is not None:
+            axes["moments"] = plot_moments(self.audio, moments, self.cues)
+            axes["cues"] = plot_cues(self.cues)
+        return axes
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``explanation.json``, ``report.html``, figures (PNG) and sounds (FLAC).
+
+        Parameters
+        ----------
+        folder : path
+            Made if needed; files of the same names are replaced.
+
+        Returns
+        -------
+        Path
+            The page.
+
+        Raises
+        ------
+        InputError
+            The folder cannot be made.
+        """
+        folder = make_folder(folder)
+        (folder / "explanation.json").write_text(dump_json(self.to_dict()), encoding="utf-8")
+        figures = self.figures()
+        for name in ("weights", "prediction", "spectrogram", "removal", "moments", "cues"):
+            file = folder / f"{name}.png"
+            if name in figures:
+                save_png(figures[name], file)
+            else:
+                file.unlink(missing_ok=True)
+        for name, sound in clip_sounds(self.explanation).items():
+            file = folder / f"{name}.flac"
+            if sound is None:
+                file.unlink(missing_ok=True)
+            else:
+                file.write_bytes(flac_bytes(sound))
+        page = folder / "report.html"
+        page.write_text(self.to_html(), encoding="utf-8")
+        return page
 
 
 def make_folder(folder: str | Path) -> Path:
@@ -176,234 +161,3 @@ def make_folder(folder: str | Path) -> Path:
             f"{folder}: cannot be made ({error.strerror}); expected a folder to write results in"
         ) from error
     return folder
-
-
-def report_html(
-    *,
-    explanation: Explanation,
-    removal: RemovalCurve,
-    audio: Audio,
-    moments: Explanation | None = None,
-    moments_removal: RemovalCurve | None = None,
-    cues: CueReport | None = None,
-    trust: Reliability | None = None,
-    moments_trust: Reliability | None = None,
-) -> str:
-    """The report as HTML text; labels, names and paths are escaped."""
-    from jinja2 import (
-        Environment,
-        PackageLoader,
-        StrictUndefined,
-    )
-
-    environment = Environment(
-        loader=PackageLoader("cuelens.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = lambda value: f"{value:.3f}"
-    environment.filters["signed"] = lambda value: f"{value:+.3f}".replace("-", "−")
-    layout = layout_of(explanation.units)
-    windows = explanation.map is not None or layout == "time"
-    kind = unit_words(explanation)["kind"]
-    timed = explanation if windows else moments
-    return environment.get_template("clip_report.html").render(
-        kind=kind,
-        one=unit_words(explanation)["one"],
-        layout=layout,
-        named=windows and explanation.map is None and are_named(explanation.units),
-        moments=None if timed is None else moments_context(timed, cues),
-        moments_from=moments,
-        explanation=explanation,
-        clip_name=Path(explanation.clip.path).name,
-        prediction=_prediction(explanation),
-        bands=[] if windows and not are_named(explanation.units) else _bands(explanation),
-        scale=_scale(explanation),
-        spectrogram=data_url(spectrogram_png(audio), "image/png"),
-        time_ticks=_time_ticks(explanation.clip.duration_s),
-        frequency_ticks=_frequency_ticks(explanation.clip.sample_rate_hz),
-        players=_players(explanation, audio),
-        removals=[
-            _curve(kind, removal, explanation),
-            *(
-                []
-                if moments_removal is None
-                else [_curve("moments", moments_removal, moments or explanation)]
-            ),
-        ],
-        trust=[
-            TrustSection.of(found, kind=called)
-            for found, called in ((trust, kind), (moments_trust, "moments"))
-            if found is not None
-        ],
-        exact=explanation.ci_low is None,
-        surrogate=explanation.method.parameters.get("estimator") == "lime",
-    )
-
-
-def _sounds(explanation: Explanation, audio: Audio) -> dict[str, Audio | None]:
-    """The most and the least supporting parts; None where nothing is left to hear."""
-    supports = explanation.target_weights > 0
-
-    def part(keep: Any) -> Audio | None:
-        if not keep.any() or keep.all():  # nothing to hear, or the clip itself
-            return None
-        try:
-            return explanation.audio(keep)
-        except InputError:  # silent
-            return None
-
-    return {"supporting": part(supports), "without_supporting": part(~supports)}
-
-
-def _players(explanation: Explanation, audio: Audio) -> list[Player]:
-    hints = {
-        "supporting": (
-            f"Only what supports “{explanation.target}”",
-            "the parts with a weight above zero",
-        ),
-        "without_supporting": (
-            f"The clip without what supports “{explanation.target}”",
-            "the other parts",
-        ),
-    }
-    players = [
-        Player(
-            title="The clip",
-            hint="as the model heard it",
-            url=data_url(wav_bytes(audio), "audio/wav"),  # played from any moment
-        )
-    ]
-    for name, sound in _sounds(explanation, audio).items():
-        title, hint = hints[name]
-        if sound is not None:
-            url = data_url(flac_bytes(sound), "audio/flac")
-            players.append(Player(title=title, hint=hint, url=url))
-    return players
-
-
-def _prediction(explanation: Explanation) -> list[dict[str, Any]]:
-    order = np.argsort(-explanation.prediction, kind="stable")
-    return [
-        {
-            "label": explanation.labels[index],
-            "p": float(explanation.prediction[index]),
-            "target": explanation.labels[index] == explanation.target,
-        }
-        for index in order
-    ]
-
-
-def _scale(explanation: Explanation) -> float:
-    """Largest reach of weights and intervals, so that bars fill their column."""
-    row = explanation.target_index
-    values = [explanation.target_weights]
-    values += [ci[row] for ci in (explanation.ci_low, explanation.ci_high) if ci is not None]
-    return max(float(np.abs(np.concatenate(values)).max()), 1e-9)
-
-
-def _bands(explanation: Explanation) -> list[dict[str, Any]]:
-    """Units as bars and as places in the spectrogram: bands from high to low, others in order."""
-    row, scale = explanation.target_index, _scale(explanation)
-    top = float(hz_to_mel(explanation.clip.sample_rate_hz / 2))
-    duration_s = explanation.clip.duration_s
-    layout, names = layout_of(explanation.units), full_names(explanation.units)
-    order = range(len(explanation.units))
-    bands = []
-    for index in reversed(order) if layout == "frequency" else order:
-        unit, weight = explanation.units[index], float(explanation.target_weights[index])
-        low, high = (float(hz_to_mel(hz)) / top for hz in (unit.low_hz, unit.high_hz))
-        band = {
-            "name": names[index],
-            "weight": weight,
-            "left": 100 * unit.start_s / duration_s,
-            "width": 100 * (unit.end_s - unit.start_s) / duration_s,
-            "bar": 50 * abs(weight) / scale,
-            "supports": weight > 0,
-            "alpha": 0.5 * abs(weight) / max(float(np.abs(explanation.target_weights).max()), 1e-9),
-            "from_top": 100 * (1 - high),
-            "height": 100 * (high - low),
-            "interval": None,
-        }
-        if explanation.ci_low is not None and explanation.ci_high is not None:
-            ci_low, ci_high = explanation.ci_low[row, index], explanation.ci_high[row, index]
-            band["interval"] = {
-                "low": float(ci_low),
-                "high": float(ci_high),
-                "left": 50 + 50 * float(ci_low) / scale,
-                "width": 50 * float(ci_high - ci_low) / scale,
-            }
-        bands.append(band)
-    return bands
-
-
-def _time_ticks(duration_s: float) -> list[dict[str, Any]]:
-    steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
-    step = next((step for step in steps if duration_s / step <= 6), 1200)
-    times = np.arange(0, duration_s * 0.98, step)
-    return [{"left": 100 * float(t) / duration_s, "text": f"{t:g} s"} for t in times]
-
-
-def _frequency_ticks(sample_rate: int) -> list[dict[str, Any]]:
-    top = sample_rate / 2
-    shown = [hz for hz in (250, 500, 1000, 2000, 4000, 8000, 16000) if hz <= top]
-    return [
-        {
-            "from_top": 100 * (1 - float(hz_to_mel(hz)) / float(hz_to_mel(top))),
-            "text": f"{hz / 1000:g}k" if hz >= 1000 else f"{hz}",
-        }
-        for hz in shown
-    ]
-
-
-def _curve(kind: str, removal: RemovalCurve, explanation: Explanation) -> dict[str, Any]:
-    n_units = len(removal.by_weight) - 1
-    return {
-        "kind": kind,
-        "points": _removal(removal, explanation.answer_range),
-        "lost": removal.lost(),
-        "n_lost": max(1, n_units // 2),
-    }
-
-
-def _removal(removal: RemovalCurve, span: tuple[float, float]) -> dict[str, Any]:
-    """The removal curve as points of an SVG picture of 560 x 240 units."""
-    n_units = len(removal.by_weight) - 1
-
-    def height(value: float) -> float:
-        return _PLOT_HEIGHT * (span[1] - value) / (span[1] - span[0])
-
-    def points(values: Any) -> str:
-        return " ".join(
-            f"{_PLOT_WIDTH * k / n_units:.1f},{height(float(value)):.1f}"
-            for k, value in enumerate(values)
-        )
-
-    return {
-        "by_weight": points(removal.by_weight),
-        "random": points(removal.random_mean),
-        "range": points(removal.random_high)
-        + " "
-        + " ".join(reversed(points(removal.random_low).split())),
-        "lowest": None if removal.lowest is None else points(removal.lowest),
-        "n_units": n_units,
-        "step": _PLOT_WIDTH / n_units,
-        "levels": [
-            {"y": height(level), "text": f"{level:.3g}".replace("-", "−")}
-            for level in np.linspace(*span, 5)
-        ],
-        "rows": [
-            {
-                "n": k,
-                "y": height(float(removal.by_weight[k])),
-                "by_weight": float(removal.by_weight[k]),
-                "random": float(removal.random_mean[k]),
-                "low": float(removal.random_low[k]),
-                "high": float(removal.random_high[k]),
-                "lowest": None if removal.lowest is None else float(removal.lowest[k]),
-            }
-            for k in range(n_units + 1)
-        ],
-    }

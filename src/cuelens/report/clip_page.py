@@ -1,0 +1,259 @@
+"""The page of one clip: everything a reader needs in one HTML file that works offline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cuelens.audio import Audio
+from cuelens.errors import InputError
+from cuelens.evaluate import RemovalCurve
+from cuelens.explain import Explanation
+from cuelens.explain.account import unit_words
+from cuelens.features.log_mel import hz_to_mel
+from cuelens.report.encode import data_url, flac_bytes, spectrogram_png, wav_bytes
+from cuelens.report.moments import moments_context
+from cuelens.report.trust import TrustSection
+from cuelens.units.kinds import are_named, full_names, layout_of
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from cuelens.report.clip_report import ClipReport
+
+_PLOT_WIDTH, _PLOT_HEIGHT = 560.0, 240.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Player:
+    """One sound of the report: what it is, why it is worth hearing, and its bytes."""
+
+    title: str
+    hint: str
+    url: str
+
+
+def page_templates() -> Environment:
+    """Templates of pages, with everything that is put into them escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("cuelens.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = lambda value: f"{value:.3f}"
+    environment.filters["signed"] = lambda value: f"{value:+.3f}".replace("-", "−")
+    return environment
+
+
+def clip_page(report: ClipReport) -> str:
+    """The page as HTML text."""
+    return page_templates().get_template("clip_report.html").render(**clip_context(report))
+
+
+def clip_context(report: ClipReport) -> dict[str, Any]:
+    """What the templates of a clip need."""
+    explanation, audio = report.explanation, report.audio
+    layout = layout_of(explanation.units)
+    windows = explanation.map is not None or layout == "time"
+    kind = unit_words(explanation)["kind"]
+    timed = explanation if windows else report.moments
+    curves = [] if report.removal is None else [_curve(kind, report.removal, explanation)]
+    if report.moments_removal is not None:
+        curves.append(_curve("moments", report.moments_removal, report.moments or explanation))
+    return {
+        "kind": kind,
+        "one": unit_words(explanation)["one"],
+        "layout": layout,
+        "named": windows and explanation.map is None and are_named(explanation.units),
+        "moments": None if timed is None else moments_context(timed, report.cues),
+        "moments_from": report.moments,
+        "explanation": explanation,
+        "clip_name": report.clip_name,
+        "prediction": _prediction(explanation),
+        "bands": [] if windows and not are_named(explanation.units) else _bands(explanation),
+        "scale": _scale(explanation),
+        "spectrogram": data_url(spectrogram_png(audio), "image/png"),
+        "time_ticks": _time_ticks(explanation.clip.duration_s),
+        "frequency_ticks": _frequency_ticks(explanation.clip.sample_rate_hz),
+        "players": _players(explanation, audio),
+        "removals": curves,
+        "trust": [
+            TrustSection.of(found, kind=called)
+            for found, called in ((report.trust, kind), (report.moments_trust, "moments"))
+            if found is not None
+        ],
+        "exact": explanation.ci_low is None,
+        "surrogate": explanation.method.parameters.get("estimator") == "lime",
+    }
+
+
+def clip_sounds(explanation: Explanation) -> dict[str, Audio | None]:
+    """The most and the least supporting parts; None where nothing is left to hear."""
+    supports = explanation.target_weights > 0
+
+    def part(keep: Any) -> Audio | None:
+        if not keep.any() or keep.all():  # nothing to hear, or the clip itself
+            return None
+        try:
+            return explanation.audio(keep)
+        except InputError:  # silent
+            return None
+
+    return {"supporting": part(supports), "without_supporting": part(~supports)}
+
+
+def _players(explanation: Explanation, audio: Audio) -> list[Player]:
+    hints = {
+        "supporting": (
+            f"Only what supports “{explanation.target}”",
+            "the parts with a weight above zero",
+        ),
+        "without_supporting": (
+            f"The clip without what supports “{explanation.target}”",
+            "the other parts",
+        ),
+    }
+    players = [
+        Player(
+            title="The clip",
+            hint="as the model heard it",
+            url=data_url(wav_bytes(audio), "audio/wav"),  # played from any moment
+        )
+    ]
+    for name, sound in clip_sounds(explanation).items():
+        title, hint = hints[name]
+        if sound is not None:
+            url = data_url(flac_bytes(sound), "audio/flac")
+            players.append(Player(title=title, hint=hint, url=url))
+    return players
+
+
+def _prediction(explanation: Explanation) -> list[dict[str, Any]]:
+    order = np.argsort(-explanation.prediction, kind="stable")
+    return [
+        {
+            "label": explanation.labels[index],
+            "p": float(explanation.prediction[index]),
+            "target": explanation.labels[index] == explanation.target,
+        }
+        for index in order
+    ]
+
+
+def _scale(explanation: Explanation) -> float:
+    """Largest reach of weights and intervals, so that bars fill their column."""
+    row = explanation.target_index
+    values = [explanation.target_weights]
+    values += [ci[row] for ci in (explanation.ci_low, explanation.ci_high) if ci is not None]
+    return max(float(np.abs(np.concatenate(values)).max()), 1e-9)
+
+
+def _bands(explanation: Explanation) -> list[dict[str, Any]]:
+    """Units as bars and as places in the spectrogram: bands from high to low, others in order."""
+    row, scale = explanation.target_index, _scale(explanation)
+    top = float(hz_to_mel(explanation.clip.sample_rate_hz / 2))
+    duration_s = explanation.clip.duration_s
+    layout, names = layout_of(explanation.units), full_names(explanation.units)
+    order = range(len(explanation.units))
+    bands = []
+    for index in reversed(order) if layout == "frequency" else order:
+        unit, weight = explanation.units[index], float(explanation.target_weights[index])
+        low, high = (float(hz_to_mel(hz)) / top for hz in (unit.low_hz, unit.high_hz))
+        band = {
+            "name": names[index],
+            "weight": weight,
+            "left": 100 * unit.start_s / duration_s,
+            "width": 100 * (unit.end_s - unit.start_s) / duration_s,
+            "bar": 50 * abs(weight) / scale,
+            "supports": weight > 0,
+            "alpha": 0.5 * abs(weight) / max(float(np.abs(explanation.target_weights).max()), 1e-9),
+            "from_top": 100 * (1 - high),
+            "height": 100 * (high - low),
+            "interval": None,
+        }
+        if explanation.ci_low is not None and explanation.ci_high is not None:
+            ci_low, ci_high = explanation.ci_low[row, index], explanation.ci_high[row, index]
+            band["interval"] = {
+                "low": float(ci_low),
+                "high": float(ci_high),
+                "left": 50 + 50 * float(ci_low) / scale,
+                "width": 50 * float(ci_high - ci_low) / scale,
+            }
+        bands.append(band)
+    return bands
+
+
+def _time_ticks(duration_s: float) -> list[dict[str, Any]]:
+    steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
+    step = next((step for step in steps if duration_s / step <= 6), 1200)
+    times = np.arange(0, duration_s * 0.98, step)
+    return [{"left": 100 * float(t) / duration_s, "text": f"{t:g} s"} for t in times]
+
+
+def _frequency_ticks(sample_rate: int) -> list[dict[str, Any]]:
+    top = sample_rate / 2
+    shown = [hz for hz in (250, 500, 1000, 2000, 4000, 8000, 16000) if hz <= top]
+    return [
+        {
+            "from_top": 100 * (1 - float(hz_to_mel(hz)) / float(hz_to_mel(top))),
+            "text": f"{hz / 1000:g}k" if hz >= 1000 else f"{hz}",
+        }
+        for hz in shown
+    ]
+
+
+def _curve(kind: str, removal: RemovalCurve, explanation: Explanation) -> dict[str, Any]:
+    n_units = len(removal.by_weight) - 1
+    return {
+        "kind": kind,
+        "points": _removal(removal, explanation.answer_range),
+        "lost": removal.lost(),
+        "n_lost": max(1, n_units // 2),
+    }
+
+
+def _removal(removal: RemovalCurve, span: tuple[float, float]) -> dict[str, Any]:
+    """The removal curve as points of an SVG picture of 560 x 240 units."""
+    n_units = len(removal.by_weight) - 1
+
+    def height(value: float) -> float:
+        return _PLOT_HEIGHT * (span[1] - value) / (span[1] - span[0])
+
+    def points(values: Any) -> str:
+        return " ".join(
+            f"{_PLOT_WIDTH * k / n_units:.1f},{height(float(value)):.1f}"
+            for k, value in enumerate(values)
+        )
+
+    return {
+        "by_weight": points(removal.by_weight),
+        "random": points(removal.random_mean),
+        "range": points(removal.random_high)
+        + " "
+        + " ".join(reversed(points(removal.random_low).split())),
+        "lowest": None if removal.lowest is None else points(removal.lowest),
+        "n_units": n_units,
+        "step": _PLOT_WIDTH / n_units,
+        "levels": [
+            {"y": height(level), "text": f"{level:.3g}".replace("-", "−")}
+            for level in np.linspace(*span, 5)
+        ],
+        "rows": [
+            {
+                "n": k,
+                "y": height(float(removal.by_weight[k])),
+                "by_weight": float(removal.by_weight[k]),
+                "random": float(removal.random_mean[k]),
+                "low": float(removal.random_low[k]),
+                "high": float(removal.random_high[k]),
+                "lowest": None if removal.lowest is None else float(removal.lowest[k]),
+            }
+            for k in range(n_units + 1)
+        ],
+    }
