@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from cuelens.cli.app import app as web_app
 from cuelens.cli.compare import compare
 from cuelens.cli.console import err, print_error
 from cuelens.cli.corpus import corpus_app
@@ -41,6 +42,7 @@ app.command()(compare)
 app.command()(probe)
 app.command()(timeline)
 app.command()(demo)
+app.command(name="app")(web_app)
 app.command()(models)
 app.command()(train)
 app.add_typer(corpus_app, name="corpus")

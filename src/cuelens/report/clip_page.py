@@ -88,6 +88,7 @@ def clip_context(report: ClipReport) -> dict[str, Any]:
             for found, called in ((report.trust, kind), (report.moments_trust, "moments"))
             if found is not None
         ],
+        "switches": False,
         "exact": explanation.ci_low is None,
         "surrogate": explanation.method.parameters.get("estimator") == "lime",
     }
@@ -166,6 +167,7 @@ def _bands(explanation: Explanation) -> list[dict[str, Any]]:
         unit, weight = explanation.units[index], float(explanation.target_weights[index])
         low, high = (float(hz_to_mel(hz)) / top for hz in (unit.low_hz, unit.high_hz))
         band = {
+            "index": index,
             "name": names[index],
             "weight": weight,
             "left": 100 * unit.start_s / duration_s,

@@ -9,27 +9,26 @@ from typing import Any
 import numpy as np
 
 from cuelens.explain.comparison import Comparison
+from cuelens.report.clip_page import page_templates
 from cuelens.report.encode import data_url, flac_bytes
 
 
 def write_comparison_report(file: str | Path, found: Comparison) -> Path:
     """Write the page of a comparison; labels, names and paths are escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    file = Path(file)
+    page = page_templates().get_template("comparison.html")
+    file.write_text(page.render(**comparison_context(found)), encoding="utf-8")
+    return file
 
-    environment = Environment(
-        loader=PackageLoader("cuelens.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["signed"] = lambda value: f"{value:+.3f}".replace("-", "−")
+
+def comparison_context(found: Comparison) -> dict[str, Any]:
+    """What the template of a comparison needs."""
     picture = io.BytesIO()
     found.plot().savefig(picture, dpi=130, metadata={"Software": None}, format="png")
     frame = found.to_frame()
-    content = environment.get_template("comparison.html").render(
-        found=found,
-        clips=[
+    return {
+        "found": found,
+        "clips": [
             {
                 "name": Path(explanation.clip.path).name,
                 "path": explanation.clip.path,
@@ -39,15 +38,12 @@ def write_comparison_report(file: str | Path, found: Comparison) -> Path:
             }
             for explanation, audio in zip((found.first, found.second), found.audios, strict=True)
         ],
-        picture=data_url(picture.getvalue(), "image/png"),
-        rows=[
+        "picture": data_url(picture.getvalue(), "image/png"),
+        "rows": [
             {**row, "known": bool(np.isfinite(row["difference"]))}
             for row in (frame[::-1] if found.bands else frame).to_dict("records")
         ],
-    )
-    file = Path(file)
-    file.write_text(content, encoding="utf-8")
-    return file
+    }
 
 
 def _answers(prediction: Any, labels: tuple[str, ...]) -> list[tuple[str, float]]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from cuelens.audio import Audio
 from cuelens.explain import DoseResponse, DoseResponses
+from cuelens.report.clip_page import page_templates
 from cuelens.report.clip_report import make_folder
 from cuelens.report.encode import data_url, flac_bytes
 
@@ -48,26 +49,24 @@ def write_interventions_report(folder: str | Path, *, result: DoseResponses, aud
 
 def interventions_html(result: DoseResponses, *, audio: Audio) -> str:
     """The report as HTML text; labels, names and paths are escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    page = page_templates().get_template("interventions.html")
+    return page.render(**interventions_context(result, audio=audio))
 
-    environment = Environment(
-        loader=PackageLoader("cuelens.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+
+def interventions_context(result: DoseResponses, *, audio: Audio) -> dict[str, Any]:
+    """What the template of interventions needs."""
     account = result.account().splitlines()
     n_notes = len(result.warnings())
     low, high = _limits(result)
-    return environment.get_template("interventions.html").render(
-        result=result,
-        clip_name=Path(result.clip.path).name,
-        lead=account[: len(account) - n_notes],
-        warnings=result.warnings(),
-        recording=data_url(flac_bytes(audio.resample(result.clip.sample_rate_hz)), "audio/flac"),
-        cues=[_cue(result, response, low, high) for response in result.responses],
-    )
+    recording = flac_bytes(audio.resample(result.clip.sample_rate_hz))
+    return {
+        "result": result,
+        "clip_name": Path(result.clip.path).name,
+        "lead": account[: len(account) - n_notes],
+        "warnings": result.warnings(),
+        "recording": data_url(recording, "audio/flac"),
+        "cues": [_cue(result, response, low, high) for response in result.responses],
+    }
 
 
 def _limits(result: DoseResponses) -> tuple[float, float]:
