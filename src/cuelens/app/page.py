@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cuelens.app.workbench import KNOBS, Workbench
-from cuelens.errors import CuelensError, InputError, MissingExtraError
+from cuelens.errors import CuelensError, MissingExtraError
 from cuelens.explain.cue_doses import CUE_DOSES
+from cuelens.report.clip_page import page_templates
 
 if TYPE_CHECKING:
     import gradio as gr
 
 _STATIC = Path(__file__).parent / "static"
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _PREDICTED = "what the model answers"
 _NOTHING = "no other label"
+_FAILURES = (CuelensError, OSError)
+_HEAVY: dict[str, Any] = {"concurrency_id": "heavy", "concurrency_limit": 2}
 
 _WELCOME = """<div class="view"><header><h1>Which cues does the model listen to?</h1>
 <div class="lead"><p>Record or upload speech, or pick a demo clip, and press Explain.</p>
@@ -29,311 +33,14 @@ there, whether that is what people know of this emotion, and how far to trust al
 </header></div>"""
 
 
-def build_page(workbench: Workbench) -> gr.Blocks:
-    """The page, not yet served.
+def gradio_or_error() -> Any:
+    """The package ``gradio``.
 
     Raises
     ------
     MissingExtraError
-        Gradio is not installed.
+        It is not installed.
     """
-    gr = _gradio()
-    limits, models = workbench.limits, workbench.models
-    labels = list(workbench.labels(models[0]))
-    with gr.Blocks(
-        title="cuelens",
-        analytics_enabled=False,
-        delete_cache=(60, int(limits.kept_s)),
-    ) as page:
-        token = gr.State("")
-        with gr.Row(elem_id="bar"):
-            gr.HTML(
-                '<p class="brand">cuelens <span>which cues does the model listen to?</span></p>'
-            )
-        with gr.Row(equal_height=False, elem_id="desk"):
-            with gr.Column(scale=1, min_width=290, elem_id="ask"):
-                clip = gr.Audio(
-                    sources=["upload", "microphone"],
-                    type="filepath",
-                    label=f"Recording (at most {limits.max_s:g} s, {limits.max_mb:g} MB)",
-                    buttons=[],
-                    elem_id="clip",
-                )
-                demo = gr.Dropdown(
-                    [("none", ""), *((name, name) for name in workbench.demo_clips)],
-                    value="",
-                    label="or a demo clip (synthetic speech)",
-                    elem_id="demo",
-                )
-                model = gr.Dropdown(list(models), value=models[0], label="Model", elem_id="model")
-                explain = gr.Button("Explain", variant="primary", elem_id="explain")
-                status = gr.HTML(_status(""), elem_id="status")
-                with gr.Accordion("Why this rather than that", open=False):
-                    target = gr.Dropdown(
-                        [(_PREDICTED, ""), *((name, name) for name in labels)],
-                        value="",
-                        label="Why",
-                        elem_id="target",
-                    )
-                    rather_than = gr.Dropdown(
-                        [(_NOTHING, ""), *((name, name) for name in labels)],
-                        value="",
-                        label="rather than",
-                        elem_id="rather-than",
-                    )
-                with gr.Accordion("Neutral speech of the same voice", open=False):
-                    neutral = gr.File(
-                        file_count="multiple",
-                        type="filepath",
-                        label="Cues are compared with it; without it, with the rest of the clip",
-                        elem_id="neutral",
-                    )
-            with gr.Column(scale=3, min_width=320, elem_id="answer"), gr.Tabs():
-                with gr.Tab("Explanation"):
-                    view = gr.HTML(
-                        _WELCOME,
-                        elem_id="view",
-                        apply_default_css=False,
-                        js_on_load=_script("view.js"),
-                        server_functions=[_served(workbench.switched, workbench)],
-                    )
-                with gr.Tab("Change the voice"):
-                    gr.HTML(
-                        "<p>Turn a knob and let go: hear the voice changed, and what the model "
-                        "says of it.</p>"
-                    )
-                    with gr.Row():
-                        knobs = [
-                            gr.Slider(
-                                max(CUE_DOSES[cue].lowest, min(CUE_DOSES[cue].standard)),
-                                min(CUE_DOSES[cue].highest, max(CUE_DOSES[cue].standard)),
-                                value=CUE_DOSES[cue].identity,
-                                step=0.05 if cue == "tempo" else 0.5,
-                                label=f"{CUE_DOSES[cue].title}, {CUE_DOSES[cue].unit}",
-                                elem_id=f"knob-{cue}",
-                                min_width=200,
-                            )
-                            for cue in KNOBS
-                        ]
-                    changed = gr.HTML("", elem_id="changed", js_on_load=_script("heard.js"))
-                    with gr.Row():
-                        cue = gr.Dropdown(
-                            [(CUE_DOSES[name].title, name) for name in CUE_DOSES],
-                            value="f0-level",
-                            label="Whole curve of",
-                            elem_id="cue",
-                        )
-                        curve = gr.Button("Draw the curve", elem_id="curve")
-                    curves = gr.HTML("", elem_id="curves", js_on_load=_script("heard.js"))
-                with gr.Tab("Compare"):
-                    with gr.Row(equal_height=False):
-                        with gr.Column(min_width=260):
-                            other_clip = gr.Audio(
-                                sources=["upload", "microphone"],
-                                type="filepath",
-                                label="Another clip, best of the same sentence",
-                                buttons=[],
-                                elem_id="other-clip",
-                            )
-                            other_demo = gr.Dropdown(
-                                [("none", ""), *((name, name) for name in workbench.demo_clips)],
-                                value="",
-                                label="or a demo clip",
-                                elem_id="other-demo",
-                            )
-                            compare_clips = gr.Button("Compare the clips", elem_id="compare-clips")
-                        with gr.Column(min_width=260):
-                            other_model = gr.Dropdown(
-                                list(models),
-                                value=models[-1],
-                                label="Another model",
-                                elem_id="other-model",
-                            )
-                            compare_models = gr.Button(
-                                "Compare the models", elem_id="compare-models"
-                            )
-                    compared = gr.HTML("", elem_id="compared", js_on_load=_script("heard.js"))
-                with gr.Tab("Download"):
-                    gr.HTML(
-                        "<p>The report is one file that works offline; the JSON has every number; "
-                        "the archive has both, the figures and the sounds.</p>"
-                    )
-                    prepare = gr.Button("Prepare the files", elem_id="prepare")
-                    files = gr.File(
-                        label="Report, JSON, everything", file_count="multiple", elem_id="files"
-                    )
-        gr.HTML(
-            '<p class="foot">An explanation describes a model’s answer to a recording; it is no '
-            "finding about a person. Recordings stay on this machine and are deleted after "
-            f"{limits.kept_s / 60:.0f} minutes.</p>"
-        )
-
-        def on_explain(
-            file: str | None,
-            picked: str,
-            name: str,
-            why: str,
-            other: str,
-            voices: list[str] | None,
-            progress: Any = gr.Progress(),  # noqa: B008 (Gradio finds it by its default)
-        ) -> Iterator[tuple[Any, ...]]:
-            began = time.perf_counter()
-            try:
-                audio = workbench.clip(file, picked)
-                stages = workbench.explained(
-                    audio,
-                    name,
-                    target=why or None,
-                    rather_than=other or None,
-                    neutral=voices or (),
-                    watch=_watch(progress),
-                )
-                for key, html, report in stages:
-                    took = time.perf_counter() - began
-                    done = report.trust is not None
-                    said = "Explained" if done else "Explaining"
-                    notes = "".join(f" {note}." for note in report.notes)
-                    text = f"{said} {report.clip_name} in {took:.1f} s.{notes}"
-                    yield _status(text), html, key
-            except (CuelensError, OSError) as error:
-                yield workbench.error(_said(error)), gr.skip(), gr.skip()
-
-        def guarded(work: Callable[..., str]) -> Callable[..., str]:
-            def answered(*given: Any) -> str:
-                try:
-                    return work(*given)
-                except (CuelensError, OSError) as error:
-                    return workbench.error(_said(error))
-
-            return answered
-
-        def on_knobs(key: str, *doses: float) -> str:
-            return workbench.changed(key, dict(zip(KNOBS, doses, strict=True)))
-
-        def on_other_clip(key: str, file: str | None, picked: str) -> str:
-            return workbench.beside_clip(key, workbench.clip(file, picked))
-
-        def on_labels(name: str) -> tuple[Any, Any]:
-            found = list(workbench.labels(name))
-            return (
-                gr.Dropdown([(_PREDICTED, ""), *((label, label) for label in found)], value=""),
-                gr.Dropdown([(_NOTHING, ""), *((label, label) for label in found)], value=""),
-            )
-
-        def on_prepare(key: str) -> tuple[Any, Any]:
-            try:
-                return workbench.saved(key, _folder()), _status("The files are ready.")
-            except (CuelensError, OSError) as error:
-                return None, workbench.error(_said(error))
-
-        heavy: dict[str, Any] = {"concurrency_id": "heavy", "concurrency_limit": 2}
-        explain.click(
-            on_explain,
-            [clip, demo, model, target, rather_than, neutral],
-            [status, view, token],
-            show_progress_on=[status],
-            api_name="explain",
-            **heavy,
-        )
-        model.change(on_labels, [model], [target, rather_than], api_visibility="private")
-        for knob in knobs:
-            knob.release(
-                guarded(on_knobs),
-                [token, *knobs],
-                [changed],
-                api_name=False if knob is not knobs[0] else "change",
-                trigger_mode="always_last",
-                **heavy,
-            )
-        curve.click(guarded(workbench.curves), [token, cue], [curves], api_name="curve", **heavy)
-        compare_clips.click(
-            guarded(on_other_clip),
-            [token, other_clip, other_demo],
-            [compared],
-            api_name="compare_clips",
-            **heavy,
-        )
-        compare_models.click(
-            guarded(workbench.beside_model),
-            [token, other_model],
-            [compared],
-            api_name="compare_models",
-            **heavy,
-        )
-        prepare.click(on_prepare, [token], [files, status], api_name="download", **heavy)
-    return page.queue(max_size=limits.max_waiting)
-
-
-def launch(
-    workbench: Workbench,
-    *,
-    host: str = "127.0.0.1",
-    port: int | None = None,
-    auth: tuple[str, str] | None = None,
-    open_browser: bool = False,
-    ready: Callable[[str], None] = print,
-) -> None:
-    """Serve the page until interrupted.
-
-    Parameters
-    ----------
-    workbench : Workbench
-    host : str
-        Address to listen on; other machines reach any but loopback.
-    port : int or None
-        None: the first free one from 7860 on.
-    auth : (str, str) or None
-        User and password that are asked for.
-    open_browser : bool
-    ready : callable
-        Called with the address once the page is served.
-
-    Raises
-    ------
-    InputError
-        Other machines would reach it without a password; the port is taken.
-    MissingExtraError
-        Gradio is not installed.
-    """
-    import os
-
-    if auth is None and host not in _LOOPBACK:
-        raise InputError(
-            f"host is {host}: others in the network could use the app; expected --auth "
-            "USER:PASSWORD with it"
-        )
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    with tempfile.TemporaryDirectory(prefix="cuelens-app-", ignore_cleanup_errors=True) as folder:
-        os.environ["GRADIO_TEMP_DIR"] = folder
-        page = build_page(workbench)
-        try:
-            _, address, _ = page.launch(
-                server_name=host,
-                server_port=port,
-                auth=auth,
-                inbrowser=open_browser,
-                share=False,
-                quiet=True,
-                show_error=False,
-                prevent_thread_lock=True,
-                max_file_size=int(workbench.limits.max_mb * 1e6),
-                max_threads=16,
-                state_session_capacity=4 * workbench.limits.n_kept,
-                footer_links=[],
-                ssr_mode=False,
-                theme=_theme(),
-                head=f"<style>{_style()}</style>",
-            )
-        except OSError as error:
-            raise InputError(f"the app cannot be served at {host}:{port} ({error})") from error
-        try:
-            ready(str(address))
-            page.block_thread()
-        finally:
-            page.close(verbose=False)
-
-
-def _gradio() -> Any:
     try:
         import gradio
     except ImportError as error:
@@ -341,63 +48,274 @@ def _gradio() -> Any:
     return gradio
 
 
-def _theme() -> Any:
-    """Colours of the reports, and fonts that every machine has: nothing is fetched."""
-    gr = _gradio()
-    fonts = ["system-ui", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
-    theme = gr.themes.Base(
-        primary_hue=gr.themes.colors.orange,
-        neutral_hue=gr.themes.colors.stone,
-        font=fonts,
-        font_mono=["ui-monospace", "Consolas", "monospace"],
+def build_page(workbench: Workbench) -> gr.Blocks:
+    """The page, not yet served.
+
+    Parameters
+    ----------
+    workbench : Workbench
+
+    Raises
+    ------
+    MissingExtraError
+        Gradio is not installed.
+    """
+    gr = gradio_or_error()
+    limits = workbench.limits
+    cleaning = (60, int(limits.kept_s))
+    with gr.Blocks(title="cuelens", analytics_enabled=False, delete_cache=cleaning) as page:
+        token = gr.State("")
+        gr.HTML('<p class="brand">cuelens <span>which cues does the model listen to?</span></p>')
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=1, min_width=290, elem_id="ask"):
+                asked, explain, status = _ask(workbench)
+            with gr.Column(scale=3, min_width=320, elem_id="answer"), gr.Tabs():
+                with gr.Tab("Explanation"):
+                    view = gr.HTML(
+                        _WELCOME,
+                        elem_id="view",
+                        apply_default_css=False,
+                        js_on_load=_script("view.js"),
+                        server_functions=[_switched(workbench)],
+                    )
+                with gr.Tab("Change the voice"):
+                    _voice_tab(workbench, token)
+                with gr.Tab("Compare"):
+                    _compare_tab(workbench, token)
+                with gr.Tab("Download"):
+                    _download_tab(workbench, token)
+        gr.HTML(
+            '<p class="foot">An explanation describes a model’s answer to a recording; it is no '
+            "finding about a person. Recordings stay on this machine and are deleted after "
+            f"{limits.kept_s / 60:.0f} minutes.</p>"
+        )
+        explain.click(
+            _on_explain(workbench),
+            asked,
+            [status, view, token],
+            show_progress_on=[status],
+            api_name="explain",
+            **_HEAVY,
+        )
+    return page.queue(max_size=limits.max_waiting)
+
+
+def _ask(workbench: Workbench) -> tuple[list[Any], Any, Any]:
+    """What is asked: recording, model, labels, neutral speech; the button; the line of status."""
+    gr = gradio_or_error()
+    limits, models = workbench.limits, workbench.models
+    clip = _recording(f"Recording (at most {limits.max_s:g} s, {limits.max_mb:g} MB)", "clip")
+    demo = _demo_clips(workbench, "demo")
+    model = gr.Dropdown(list(models), value=models[0], label="Model", elem_id="model")
+    explain = gr.Button("Explain", variant="primary", elem_id="explain")
+    status = gr.HTML(_status(""), elem_id="status")
+    with gr.Accordion("Why this rather than that", open=False):
+        target = gr.Dropdown(label="Why", elem_id="target")
+        rather_than = gr.Dropdown(label="rather than", elem_id="rather-than")
+    with gr.Accordion("Neutral speech of the same voice", open=False):
+        neutral = gr.File(
+            file_count="multiple",
+            type="filepath",
+            label="Cues are compared with it; without it, with the rest of the clip",
+            elem_id="neutral",
+        )
+
+    def labels(name: str) -> tuple[Any, Any]:
+        found = [(label, label) for label in workbench.labels(name)]
+        return (
+            gr.update(choices=[(_PREDICTED, ""), *found], value=""),
+            gr.update(choices=[(_NOTHING, ""), *found], value=""),
+        )
+
+    for box, update in zip((target, rather_than), labels(models[0]), strict=True):
+        box.choices, box.value = update["choices"], update["value"]
+    model.change(labels, [model], [target, rather_than], api_visibility="private")
+    return [clip, demo, model, target, rather_than, neutral], explain, status
+
+
+def _on_explain(workbench: Workbench) -> Callable[..., Iterator[tuple[Any, ...]]]:
+    gr = gradio_or_error()
+
+    def on_explain(
+        file: str | None,
+        demo: str,
+        model: str,
+        target: str,
+        rather_than: str,
+        neutral: list[str] | None,
+        progress: Any = gr.Progress(),  # noqa: B008 (Gradio finds it by its default)
+    ) -> Iterator[tuple[Any, ...]]:
+        began = time.perf_counter()
+        try:
+            stages = workbench.explained(
+                workbench.clip(file, demo),
+                model,
+                target=target or None,
+                rather_than=rather_than or None,
+                neutral=neutral or (),
+                watch=_watch(progress),
+            )
+            for token, view, report in stages:
+                said = "Explaining" if report.trust is None else "Explained"
+                took = time.perf_counter() - began
+                notes = "".join(f" {note}." for note in report.notes)
+                yield _status(f"{said} {report.clip_name} in {took:.1f} s.{notes}"), view, token
+        except _FAILURES as error:
+            yield workbench.error(_said(error)), gr.skip(), gr.skip()
+
+    return on_explain
+
+
+def _voice_tab(workbench: Workbench, token: Any) -> None:
+    """Knobs, and the whole curve of one cue."""
+    gr = gradio_or_error()
+    gr.HTML("<p>Turn a knob and let go: hear the voice changed, and what the model says of it.</p>")
+    with gr.Row():
+        knobs = [_knob(cue) for cue in KNOBS]
+    changed = _heard("changed")
+    with gr.Row(equal_height=False):
+        cue = gr.Dropdown(
+            [(CUE_DOSES[name].title, name) for name in CUE_DOSES],
+            value="f0-level",
+            label="Whole curve of",
+            elem_id="cue",
+        )
+        curve = gr.Button("Draw the curve", elem_id="curve")
+    curves = _heard("curves")
+
+    def on_knobs(key: str, *doses: float) -> str:
+        return workbench.changed(key, dict(zip(KNOBS, doses, strict=True)))
+
+    gr.on(
+        [knob.change for knob in knobs],  # by mouse, keyboard or number
+        _guarded(workbench, on_knobs),
+        [token, *knobs],
+        [changed],
+        api_name="change",
+        trigger_mode="always_last",
+        **_HEAVY,
     )
-    return theme.set(
-        button_primary_background_fill="#a8480f",
-        button_primary_background_fill_hover="#8d3b0b",
-        button_primary_background_fill_dark="#a8480f",
-        button_primary_background_fill_hover_dark="#8d3b0b",
-        button_primary_text_color="#ffffff",
-        button_primary_text_color_dark="#ffffff",
-        body_background_fill="#fbfaf7",
-        body_background_fill_dark="#161614",
-        block_label_text_color="#44413b",
-        block_label_text_color_dark="#c9c4b8",
-        body_text_color_subdued="#5d5a54",
-        body_text_color_subdued_dark="#aaa59a",
+    curve.click(
+        _guarded(workbench, workbench.curves), [token, cue], [curves], api_name="curve", **_HEAVY
     )
 
 
-def _style() -> str:
-    """Styles of the app and, within views, of the reports."""
-    from cuelens.report.clip_page import page_templates
+def _compare_tab(workbench: Workbench, token: Any) -> None:
+    """Another clip, or another model."""
+    gr = gradio_or_error()
+    models = workbench.models
+    with gr.Row(equal_height=False):
+        with gr.Column(min_width=260):
+            clip = _recording("Another clip, best of the same sentence", "other-clip")
+            demo = _demo_clips(workbench, "other-demo")
+            clips = gr.Button("Compare the clips", elem_id="compare-clips")
+        with gr.Column(min_width=260):
+            model = gr.Dropdown(
+                list(models), value=models[-1], label="Another model", elem_id="other-model"
+            )
+            both = gr.Button("Compare the models", elem_id="compare-models")
+    compared = _heard("compared")
 
-    templates = page_templates()
-    names = ("sections.css", "comparison.css", "interventions.css")
-    sections = "\n".join(templates.get_template(name).render() for name in names)
-    return (_STATIC / "app.css").read_text(encoding="utf-8").replace("/* sections */", sections)
+    def on_clip(key: str, file: str | None, picked: str) -> str:
+        return workbench.beside_clip(key, workbench.clip(file, picked))
+
+    clips.click(
+        _guarded(workbench, on_clip),
+        [token, clip, demo],
+        [compared],
+        api_name="compare_clips",
+        **_HEAVY,
+    )
+    both.click(
+        _guarded(workbench, workbench.beside_model),
+        [token, model],
+        [compared],
+        api_name="compare_models",
+        **_HEAVY,
+    )
 
 
-def _script(name: str) -> str:
-    """A script for one part of the page, which can use ``bind``."""
-    from cuelens.report.clip_page import page_templates
+def _download_tab(workbench: Workbench, token: Any) -> None:
+    """Report, JSON and everything."""
+    gr = gradio_or_error()
+    gr.HTML(
+        "<p>The report is one file that works offline; the JSON has every number; the archive has "
+        "both, the figures and the sounds.</p>"
+    )
+    prepare = gr.Button("Prepare the files", elem_id="prepare")
+    said = gr.HTML("", elem_id="prepared")
+    files = gr.File(label="Report, JSON, everything", file_count="multiple", elem_id="files")
 
-    players = page_templates().get_template("players.js").render()
-    return players + (_STATIC / name).read_text(encoding="utf-8")
+    def on_prepare(key: str) -> tuple[Any, str]:
+        try:
+            return workbench.saved(key, _folder()), _status("The files are ready.")
+        except _FAILURES as error:
+            return None, workbench.error(_said(error))
+
+    prepare.click(on_prepare, [token], [files, said], api_name="download", **_HEAVY)
 
 
-def _served(work: Callable[..., str], workbench: Workbench) -> Callable[[Any], str]:
-    """A function for scripts of the page to call; a failure is a message."""
+def _heard(name: str) -> Any:
+    """A place for answers with sound."""
+    return gradio_or_error().HTML(
+        "", elem_id=name, apply_default_css=False, js_on_load=_script("heard.js")
+    )
+
+
+def _recording(label: str, name: str) -> Any:
+    return gradio_or_error().Audio(
+        sources=["upload", "microphone"],
+        type="filepath",
+        label=label,
+        buttons=[],
+        elem_id=name,
+    )
+
+
+def _demo_clips(workbench: Workbench, name: str) -> Any:
+    return gradio_or_error().Dropdown(
+        [("none", ""), *((clip, clip) for clip in workbench.demo_clips)],
+        value="",
+        label="or a demo clip (synthetic speech)",
+        elem_id=name,
+    )
+
+
+def _knob(cue: str) -> Any:
+    about = CUE_DOSES[cue]
+    return gradio_or_error().Slider(
+        min(about.standard),
+        max(about.standard),
+        value=about.identity,
+        step=0.05 if cue == "tempo" else 0.5,
+        label=f"{about.title}, {about.unit}",
+        elem_id=f"knob-{cue}",
+        min_width=200,
+    )
+
+
+def _guarded(workbench: Workbench, work: Callable[..., str]) -> Callable[..., str]:
+    """Failures as messages."""
+
+    def answered(*given: Any) -> str:
+        try:
+            return work(*given)
+        except _FAILURES as error:
+            return workbench.error(_said(error))
+
+    return answered
+
+
+def _switched(workbench: Workbench) -> Callable[[Any], str]:
+    """What the view's script calls when something is switched off."""
 
     def switched(asked: Any) -> str:
         try:
-            if isinstance(asked, list) and len(asked) == 1:
-                asked = asked[0]
-            asked = json.loads(asked)
-            return work(str(asked["token"]), str(asked["part"]), list(asked["off"]))
-        except (ValueError, TypeError, KeyError):
-            return workbench.error("units to switch off were expected")
-        except (CuelensError, OSError) as error:
-            return workbench.error(_said(error))
+            asked = json.loads(asked[0] if isinstance(asked, list) else asked)
+            token, part, off = str(asked["token"]), str(asked["part"]), list(asked["off"])
+        except (ValueError, TypeError, KeyError, IndexError):
+            return workbench.error("the names of what to switch off did not arrive; try again")
+        return _guarded(workbench, workbench.switched)(token, part, off)
 
     return switched
 
@@ -421,8 +339,6 @@ def _watch(progress: Any) -> Any:
 
 
 def _status(text: str) -> str:
-    from html import escape
-
     return f'<p class="status" role="status">{escape(text)}</p>'
 
 
@@ -434,6 +350,10 @@ def _said(error: Exception) -> str:
 
 
 def _folder() -> Path:
-    import os
-
     return Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir())
+
+
+def _script(name: str) -> str:
+    """A script for one part of the page, which can use ``bind``."""
+    players = page_templates().get_template("players.js").render()
+    return players + (_STATIC / name).read_text(encoding="utf-8")

@@ -32,6 +32,7 @@ from cuelens.report.comparison_report import comparison_context
 from cuelens.report.encode import data_url, flac_bytes
 from cuelens.report.explain_clip import CueSettings, Watch, carried_cues, clip_stages, unwatched
 from cuelens.report.interventions_report import interventions_context
+from cuelens.report.models_report import models_context
 from cuelens.typing import FloatArray
 from cuelens.units.kinds import full_names
 
@@ -254,20 +255,15 @@ class Workbench:
 
     def beside_model(self, token: str, other: str, *, watch: Watch = unwatched) -> str:
         """The clip explained for two models side by side."""
-        from cuelens.report.models_report import models_context
-
         kept = self._get(token)
-        second = self._model(other)
-        target = _own_target(kept.report.explanation)
-        if target not in model_labels(second):
-            target = None
+        own, second = kept.report.explanation, self._model(other)
+        audio = kept.report.audio.resample(second.sample_rate)
+        label = _own_target(own)
+        target = label if label in model_labels(second) else None
         with watch("comparing", None):
-            explanations = (
-                kept.report.explanation,
-                EmoLime().explain(
-                    second, kept.report.audio.resample(second.sample_rate), target=target
-                ),
-            )
+            if own.contrast is not None:
+                own = EmoLime().explain(kept.model, kept.report.audio, target=label)
+            explanations = (own, EmoLime().explain(second, audio, target=target))
         return self._main("models.html", models_context(explanations))
 
     def saved(self, token: str, folder: Path) -> list[str]:
