@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 from rich.markup import escape
@@ -148,7 +148,12 @@ def explain_one(
     if cues is not None:
         timed = explanation
         if not in_time:
-            finder = moment_finder(audio.duration_s, cues.window_s, cues.seed)
+            finder = moment_finder(
+                audio.duration_s,
+                cues.window_s,
+                cues.seed,
+                output=explainer.output if isinstance(explainer, EmoLime) else "probability",
+            )
             timed = moments = _watched(
                 f"{clip.name}: moments", finder, model, audio, explanation.target
             )
@@ -218,13 +223,11 @@ def _contrasted(
     model: Model, audio: Audio, target: str | None, rather_than: str
 ) -> tuple[Model, str]:
     """The model asked why one label rather than another, and the label of that question."""
-    from cuelens.models.base import model_labels, model_output, predict
+    from cuelens.evaluate.over_clips import answer
     from cuelens.models.contrast import contrast
 
     if target is None:
-        answer = predict(model, [audio.samples.copy()])[0]
-        regression = model_output(model) == "value"  # the largest of several means nothing
-        target = model_labels(model)[0 if regression else int(answer.argmax())]
+        target = answer(model, audio)
     asked = contrast(model, target, rather_than=rather_than)
     return asked, asked.target
 
@@ -307,14 +310,20 @@ def carried_cues(model: str) -> CarriedCues | None:
     return None if profile is None else CarriedCues.of(profile)
 
 
-def moment_finder(duration_s: float, window_s: float, seed: int) -> EmoLime:
+def moment_finder(
+    duration_s: float,
+    window_s: float,
+    seed: int,
+    *,
+    output: Literal["probability", "logit"] = "probability",
+) -> EmoLime:
     """Sampled Shapley values of time windows: 256 versions of the clip, more for long clips."""
     from cuelens.explain import EmoLime
     from cuelens.units import TimeWindows
 
     units = TimeWindows(window_s=min(window_s, max(0.03, duration_s)))
     n_units = units.n_units(duration_s)
-    return EmoLime(units=units, samples=max(256, 2 + 8 * n_units), seed=seed)
+    return EmoLime(units=units, samples=max(256, 2 + 8 * n_units), output=output, seed=seed)
 
 
 def _watched(
