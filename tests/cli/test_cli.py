@@ -289,6 +289,18 @@ def test_moments_and_cues_are_in_the_json(clip):
     assert not {"windows", "cues", "moments"} & set(bare)
 
 
+def test_moments_share_out_what_the_bands_do(clip):
+    options = ("--json", "--bands", "2", "--output", "logit")
+    data = json.loads(run("explain", str(clip), *options).stdout)
+    moments = data["moments"]
+    assert moments["method"]["parameters"]["output"] == "logit"
+    p = data["prediction"][data["target"]]
+    log_odds = np.log(p / (1 - p))
+    assert data["output_value"] == pytest.approx(log_odds)
+    shares = sum(unit["weight"] for unit in moments["units"])
+    assert moments["base_value"] + shares == pytest.approx(log_odds, abs=1e-6)
+
+
 def test_moments_alone(clip, tmp_path):
     arguments = ("explain", str(clip), "--units", "windows", "--samples", "64", "--out")
     result = run(*arguments, str(tmp_path))

@@ -272,3 +272,50 @@ def test_untrained_networks_are_flagged(seed, one_thread):
         passed = gate(model)
         assert "constant" in keys(passed)
         assert not passed.ok
+
+
+def test_labels_by_themselves_are_told_so():
+    def by_itself(waveforms):
+        p = np.array([level(w) for w in waveforms])
+        return np.column_stack([p, 1 - p, p])
+
+    passed = gate(model_of(by_itself), clips=CLIPS)
+    assert keys(passed) == ["each label by itself"]
+    assert passed.ok
+    assert "softmax" not in sentence(passed, "each label by itself")
+    outputs = by_itself([clip.samples for clip in CLIPS])
+    assert passed.measures["off_one"] == pytest.approx(np.abs(outputs.sum(axis=1) - 1).max())
+    assert passed.measures["outside_probability"] == 0.0
+    assert passed.measures["largest_sd"] == pytest.approx(outputs.std(axis=0).max())
+
+
+def test_one_label_between_0_and_1_is_a_probability():
+    model = model_of(lambda w: np.array([[level(one)] for one in w]), ("angry",))
+    assert gate(model, clips=CLIPS).flags == ()
+
+
+def test_what_lies_outside_is_called_what_the_model_says():
+    def logits(waveforms):
+        return 10 * listens(waveforms) - 5
+
+    said = CallableModel(function=logits, labels=LABELS, output="logit")
+    assert sentence(gate(said, clips=CLIPS), "not probabilities").endswith(
+        "shares of logits, as the model says."
+    )
+    silent = sentence(gate(model_of(logits), clips=CLIPS), "not probabilities")
+    assert 'say output = "value"' in silent
+    outputs = logits([clip.samples for clip in CLIPS])
+    assert f"({outputs.min():.3g} to {outputs.max():.3g})" in silent
+
+
+@pytest.mark.parametrize(("tolerance", "flagged"), [(1e-4, True), (1e-2, False)])
+def test_batches_are_compared_with_the_models_own_tolerance(tolerance, flagged):
+    class Half:
+        labels, sample_rate, name = LABELS, RATE, "half"
+        batch_tolerance = tolerance
+
+        def predict_proba(self, waveforms):
+            off = 0.005 * (len(waveforms) > 1)
+            return listens(waveforms) * (1 - off) + off / 3
+
+    assert ("batch differs from single" in keys(gate(Half(), clips=CLIPS))) == flagged

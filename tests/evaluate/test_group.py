@@ -181,6 +181,16 @@ def test_one_name_in_two_corpora_is_two_voices(corpus, model):
     np.testing.assert_array_equal(both, 2 * one)
 
 
+def test_values_are_neither_right_nor_wrong(corpus):
+    class Values(BandModel):
+        output = "value"
+
+    loud = Values(band_hz=(1000.0, 2000.0), labels=("valence", "arousal"), reference=0.05)
+    group = explain_group(corpus, loud, BANDS, n_clips=4)
+    assert set(group.frame["target"]) == set(group.frame["answer"]) == {"valence"}
+    assert set(group.frame["correct"]) == {"unknown"}
+
+
 def test_truth_as_target(corpus, model):
     found = explain_group(corpus, model, BANDS, n_clips=None, target="truth")
     assert (found.frame["target"] == found.frame["emotion"]).all()

@@ -366,6 +366,22 @@ class Failing:
         raise InputError("cannot explain anything")
 
 
+def test_of_values_the_first_is_explained_and_no_answer_changes(voices):
+    class Values(LinearEnergyModel):
+        output = "value"
+
+    larger = np.array([[1.0, 2, 3, 4], [40.0, 30, 20, 10]])  # the second is always larger
+    model = Values(edges_hz=tuple(BANDS.edges_hz(RATE)), factors=larger)
+    explainers = {"shapley": EmoLime(units=BANDS)}
+    changes = [WhiteNoise(snr_db=20.0)]
+    found = evaluate_stability(voices, model, explainers, perturbations=changes, n_clips=3)
+    assert set(found.frame["target"]) == {"a"}
+    assert found.frame["answer_changed"].isna().all()
+    summary = found.summary().set_index(["perturbation", "measure"])
+    changed = summary.loc[(changes[0].name, "answer_changed")]
+    assert (changed["n_clips"], changed["n_missing"]) == (0, 3)
+
+
 def test_explainers_without_a_seed_are_stable_by_definition(voices):
     explainers = {"same": Unseeded(), "failing": Failing()}
     found = evaluate_stability(voices, LINEAR, explainers, n_clips=2)

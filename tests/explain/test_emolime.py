@@ -210,7 +210,7 @@ class Wrong:
     [
         (lambda n: np.zeros((n, 3)), "returned shape .* one column a label"),
         (lambda n: np.zeros(2), "returned shape"),
-        (lambda n: np.full((n, 2), np.nan), "returned NaN"),
+        (lambda n: np.full((n, 2), np.nan), "256 of 256 waveforms with NaN"),
         (lambda n: [[0.1], [0.2, 0.3]], "returned no table of numbers"),
         (lambda n: [["a", "b"]] * n, "returned no table of numbers"),
     ],

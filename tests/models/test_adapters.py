@@ -18,7 +18,13 @@ from cuelens import (
 )
 from cuelens.features import OpenSmile
 from cuelens.models import FeaturesModel, Model, WindowedLogMel, model_output, predict
-from cuelens.models.base import softmax
+from cuelens.models.base import (
+    are_dimensions,
+    default_target,
+    given_output,
+    network_answers,
+    softmax,
+)
 from cuelens.models.level import TARGET_RMS, normalise_level
 from cuelens.testing import BandModel, noise, speech_like
 
@@ -232,3 +238,74 @@ def test_errors_of_adapters_are_passed_on_as_they_are():
 
     with pytest.raises(InputError, match=r"^2 ms is too short$"):
         predict(CallableModel(function=refuse, labels=("a",)), [noise()])
+
+
+@pytest.mark.parametrize("labels", ["abc", None, 3])
+def test_labels_that_are_no_sequence_are_refused(labels):
+    with pytest.raises(InputError, match=r"has labels .*; expected a sequence of names"):
+        CallableModel(function=len, labels=labels)
+
+
+def test_a_function_whose_labels_are_text_is_refused(monkeypatch):
+    def function(waveforms):
+        return np.ones((len(waveforms), 3)) / 3
+
+    function.labels = "abc"
+    module = types.ModuleType("text_labels")
+    module.function = function
+    monkeypatch.setitem(sys.modules, "text_labels", module)
+    with pytest.raises(InputError, match=r"function has labels 'abc'; expected a sequence"):
+        load_model("python:text_labels:function")
+
+
+def test_answers_that_are_no_numbers_are_told_of_the_clip():
+    def function(waveforms):
+        return [[np.nan if w.max() < 0.1 else 1.0, 0.0] for w in waveforms]
+
+    model = CallableModel(function=function, labels=("a", "b"), name="mine")
+    clips = [np.full(800, level, np.float32) for level in (0.5, 0.05, 0.02)]
+    with pytest.raises(
+        InputError,
+        match=r"answers 2 of 3 waveforms with NaN or .* of 0\.05 s with a peak of 0\.05;",
+    ) as error:
+        predict(model, clips)
+    assert "\n" not in str(error.value)
+
+
+def dimensional(waveforms):
+    """The second dimension is the largest of every clip."""
+    energy = np.array([float(np.sqrt(np.mean(np.square(w)))) for w in waveforms])
+    return np.column_stack([energy, 2 + energy, -energy])
+
+
+def test_the_default_target_of_values_is_the_first_everywhere():
+    from cuelens.cli.explain_clip import _contrasted
+    from cuelens.evaluate.over_clips import answer
+    from cuelens.explain import Interventions
+
+    audio = Audio(samples=speech_like(duration_s=0.4), sample_rate=RATE)
+    names = ("arousal", "valence", "dominance")
+    for kind, expected in (("value", "arousal"), ("probability", "valence"), ("logit", "valence")):
+        model = CallableModel(function=dimensional, labels=names, output=kind)
+        outputs = model.predict_proba([audio.samples])[0]
+        assert names[default_target(model, outputs)] == expected
+        for explainer in (EmoLime(units=FrequencyBands(n_bands=2)), Interventions(cues=("level",))):
+            assert explainer.explain(model, audio).target == expected
+        assert answer(model, audio) == expected
+        rather = _contrasted(model, audio, None, "dominance")[1]
+        assert rather == f"{expected} rather than dominance"
+
+
+def test_one_rule_for_dimensions():
+    assert are_dimensions(("Arousal", " valence"))
+    assert not are_dimensions(("arousal", "anger"))
+    assert given_output(None, ("arousal",)) == "value"
+    assert given_output(None, ("anger",)) is None
+    assert given_output("logit", ("arousal",)) == "logit"
+
+
+def test_logits_of_labels_by_themselves():
+    raw = np.array([[0.0, np.log(3.0)], [-800.0, 800.0]])
+    found = network_answers(raw, "multi_label_logit", name="m")
+    np.testing.assert_allclose(found, [[0.5, 0.75], [0.0, 1.0]], atol=1e-12)
+    np.testing.assert_allclose(network_answers(raw[:, 1:], "logit", name="m"), [[0.75], [1.0]])

@@ -21,6 +21,10 @@ class Thing:
     name = "thing"
 
 
+class Half(Thing):
+    batch_tolerance = 1e-2
+
+
 def energies(waveforms):
     """Alone and together the same."""
     return np.array([[w @ w, 1.0] for w in waveforms])
@@ -66,8 +70,8 @@ def test_what_is_measured_is_the_difference():
     expected = np.abs(padded(CLIPS) - alone).max() / np.abs(alone).max()
     assert found.in_batch == pytest.approx(expected)
     assert found.again == 0.0
-    assert found.differs()
-    assert not compare_batching(Thing(), energies, CLIPS).differs()
+    assert found.differs
+    assert not compare_batching(Thing(), energies, CLIPS).differs
 
 
 def test_first_use_warns_and_later_ones_do_not():
@@ -101,9 +105,55 @@ def test_a_comparison_costs_two_waveforms_and_comes_once():
 def test_who_said_that_padding_is_masked_gets_an_error():
     thing = Thing()
     equal = [CLIPS[0], 2 * CLIPS[0]]
-    answer_and_compare(thing, padded, equal, padded=True)  # says nothing of padding
+    answer_and_compare(thing, padded, equal, padded=padded)  # says nothing of padding
     with pytest.raises(InputError, match=r"expected at most 0\.0001 of a model that masks padding"):
-        answer_and_compare(thing, padded, CLIPS, padded=True)
+        answer_and_compare(thing, padded, CLIPS, padded=padded)
+
+
+def test_two_lengths_are_padded_together_whatever_the_batches_are():
+    """The shortest clip's own batch holds its length only, so nothing of it is padded there."""
+    clips = [noise(duration_s=d, seed=k) for k, d in enumerate([0.1, 0.1, 0.3, 0.3])]
+
+    def answer(some):
+        return in_batches(some, padded, n_labels=2, batch_samples=9600, padded=True)
+
+    np.testing.assert_array_equal(answer(clips), energies_of_means(clips))
+    with pytest.raises(InputError, match="padded to a longer one than alone"):
+        answer_and_compare(Thing(), answer, clips, padded=padded)
+    assert answer_and_compare(Thing(), answer, clips, padded=energies_of_means).shape == (4, 2)
+
+
+def energies_of_means(waveforms):
+    """What `padded` answers to each clip alone."""
+    return np.concatenate([padded([w]) for w in waveforms])
+
+
+def test_who_compares_does_not_dismiss_what_was_said_of_padding():
+    class Masks(Thing):
+        masks_padding = True
+
+    masks = Masks()
+    compare_batching(masks, padded, CLIPS)
+    with pytest.raises(InputError, match="masks padding"):
+        answer_and_compare(masks, padded, CLIPS, padded=padded)
+    thing = Thing()
+    compare_batching(thing, padded, CLIPS)
+    answer_and_compare(thing, padded, CLIPS)  # told already
+
+
+def test_what_is_padded_counts():
+    seen = []
+
+    def answer(some):
+        seen.append(len(some))
+        return np.zeros((len(some), 1))
+
+    clips = [np.ones(100, np.float32)] * 7
+    in_batches(clips, answer, n_labels=1, batch_samples=3000, padded_to=1000)
+    assert seen == [3, 3, 1]
+    seen.clear()
+    in_batches(clips, answer, n_labels=1, batch_samples=3000)
+    assert seen == [7]
 
 
 def test_tolerance():
@@ -113,9 +163,14 @@ def test_tolerance():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         answer_and_compare(Thing(), off_by(0.9e-4), CLIPS)
-        answer_and_compare(Thing(), off_by(0.9e-2), CLIPS, tolerance=1e-2)
+        answer_and_compare(Half(), off_by(0.9e-2), CLIPS)
     with pytest.warns(CuelensWarning, match="by 0.00011 of the largest"):
         answer_and_compare(Thing(), off_by(1.1e-4), CLIPS)
+    with pytest.warns(CuelensWarning, match=r"by 0\.011 of the largest .* at most 0\.01:"):
+        answer_and_compare(Half(), off_by(1.1e-2), CLIPS)
+    assert not compare_batching(Half(), off_by(0.9e-2), CLIPS).differs
+    assert compare_batching(Half(), off_by(1.1e-2), CLIPS).differs
+    assert compare_batching(Thing(), off_by(0.9e-2), CLIPS).differs
 
 
 def test_chance_is_told_from_batching():

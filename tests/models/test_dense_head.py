@@ -80,12 +80,23 @@ def test_values_are_those_of_the_formula(tmp_path, architecture, norm):
 
 
 def test_classes_with_this_head_are_probabilities(tmp_path):
-    folder, *parts = save(tmp_path / "tiny", problem_type=None)
+    names = {"0": "angry", "1": "calm", "2": "sad"}
+    folder, *parts = save(tmp_path / "tiny", problem_type=None, id2label=names)
     model = load_model(f"hf:{folder}")
     logits = np.stack([by_hand(*parts, clip) for clip in CLIPS]).astype(np.float64)
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(model.predict_proba(CLIPS), expected, atol=1e-5)
     assert model_output(model) == "probability"
+
+
+def test_dimensions_are_values_where_nothing_else_is_said(tmp_path):
+    folder, *parts = save(tmp_path / "tiny", problem_type=None)
+    model = load_model(f"hf:{folder}")
+    expected = np.stack([by_hand(*parts, clip) for clip in CLIPS])
+    np.testing.assert_allclose(model.predict_proba(CLIPS), expected, atol=1e-5)
+    assert model_output(model) == "value"
+    folder, *parts = save(tmp_path / "said", problem_type="single_label_classification")
+    assert model_output(load_model(f"hf:{folder}")) == "probability"
 
 
 @pytest.mark.parametrize(

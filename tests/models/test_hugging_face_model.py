@@ -178,8 +178,66 @@ def test_what_does_not_mask_padding_is_caught(tmp_path):
     folder = save(tmp_path / "tiny", "wav2vec2")  # group norm over time
     model = HuggingFaceModel(checkpoint=str(folder), masks_padding=True)
     model.predict_proba([CLIPS[0], CLIPS[2]])  # equally long: nothing is padded
-    with pytest.raises(InputError, match=r"in a batch of 4 than alone .* leave out masks_padding"):
+    with pytest.raises(InputError, match=r"padded to a longer one .* leave out masks_padding"):
         model.predict_proba(CLIPS)
+
+
+def test_padding_is_checked_where_no_batch_needs_any(tmp_path):
+    """0.8 s at once: two clips of 0.05 s, then two of 0.4 s."""
+    folder = save(tmp_path / "tiny", "wav2vec2")
+    clips = [CLIPS[0], CLIPS[3], CLIPS[2], noise(duration_s=0.05, seed=2)]
+    model = HuggingFaceModel(checkpoint=str(folder), masks_padding=True, batch_seconds=0.8)
+    with pytest.raises(InputError, match="leave out masks_padding"):
+        model.predict_proba(clips)
+    masks = save(tmp_path / "masks", "wav2vec2-large")
+    model = HuggingFaceModel(checkpoint=str(masks), masks_padding=True, batch_seconds=0.8)
+    np.testing.assert_allclose(model.predict_proba(clips), by_pipeline(masks, clips), atol=1e-6)
+
+
+def test_explain_refuses_a_model_that_was_said_to_mask_padding(tmp_path):
+    """Versions of a clip are equally long: the gate asks about clips that are not."""
+    import soundfile
+    from typer.testing import CliRunner
+
+    from cuelens.cli.main import app
+
+    soundfile.write(tmp_path / "clip.wav", speech_like(duration_s=0.4), 16_000)
+    asked = ("--bands", "2", "--no-cues", "--model")
+
+    def explained(kind):
+        spec = f"hf:{save(tmp_path / kind, kind)}?masks_padding=true"
+        return CliRunner().invoke(app, ["explain", str(tmp_path / "clip.wav"), *asked, spec])
+
+    found = explained("wav2vec2")
+    assert isinstance(found.exception, InputError)
+    assert "leave out masks_padding" in str(found.exception)
+    assert explained("wavlm").exit_code == 0
+
+
+def test_batches_are_bounded_by_what_is_padded(tmp_path, monkeypatch):
+    """The network takes 1 s, whatever is given: 2.5 s at once are two clips."""
+    model = HuggingFaceModel(checkpoint=str(save_whisper(tmp_path / "tiny")), batch_seconds=2.5)
+    seen = []
+    ask = HuggingFaceModel._logits
+
+    def logits(self, some):
+        seen.append(len(some))
+        return ask(self, some)
+
+    monkeypatch.setattr(HuggingFaceModel, "_logits", logits)
+    clips = [noise(duration_s=0.1, seed=k) for k in range(5)]
+    found = model._answers(clips)
+    assert seen == [2, 2, 1]
+    np.testing.assert_allclose(found, by_pipeline(model.checkpoint, clips), atol=1e-5)
+
+
+def test_half_precision_has_its_own_tolerance(tmp_path, monkeypatch):
+    from cuelens.models import hugging_face_model
+
+    model = HuggingFaceModel(checkpoint=str(save(tmp_path / "tiny")))
+    assert model.batch_tolerance == 1e-4
+    monkeypatch.setattr(hugging_face_model, "device_and_dtype", lambda *_: ("cuda", torch.float16))
+    assert model.batch_tolerance == 1e-2
 
 
 @pytest.mark.parametrize(

@@ -250,3 +250,79 @@ def test_it_travels_to_other_processes(tmp_path):
     expected = model.predict_proba(CLIPS)
     again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(again.predict_proba(CLIPS), expected)
+
+
+def changed(file, change):
+    network = onnx.load(file)
+    change(network.graph)
+    onnx.save(network, file)
+    return file
+
+
+def test_labels_that_do_not_exclude_each_other_go_through_a_sigmoid_each(tmp_path):
+    file = save(tmp_path / "tiny.onnx")
+    model = load_model(f"onnx:{file}?labels=a,b,c&output=multi_label_logit")
+    raw = directly(file, [clip[None] for clip in CLIPS])
+    np.testing.assert_allclose(model.predict_proba(CLIPS), 1 / (1 + np.exp(-raw)), atol=1e-6)
+    assert model_output(model) == "probability"
+
+
+def test_pictures_one_by_one_where_the_network_takes_one(tmp_path):
+    """emodb-cnn, whose first axis is fixed to 1: clips of several windows all the same."""
+    bundled = load_model("emodb-cnn")
+    file = tmp_path / "one.onnx"
+    file.write_bytes((bundled_folder("emodb-cnn") / "model.onnx").read_bytes())
+
+    def fix(graph):
+        for each in (graph.input[0], graph.output[0]):
+            each.type.tensor_type.shape.dim[0].dim_value = 1
+
+    changed(file, fix)
+    labels = ",".join(bundled.labels)
+    model = load_model(f"onnx:{file}?labels={labels}&input=log_mel&output=logit")
+    clips = [speech_like(duration_s=4.3), *CLIPS]
+    assert len(WindowedLogMel().network_input(clips[0]).values) > 2
+    np.testing.assert_allclose(
+        model.predict_proba(clips), bundled.predict_proba(clips), rtol=0, atol=1e-5
+    )
+
+
+def transposed(graph):
+    """(3, n) instead of (n, 3)."""
+    graph.node.append(helper.make_node("Transpose", ["logits"], ["turned"], perm=[1, 0]))
+    graph.output.pop()
+
+
+@pytest.mark.parametrize("said", [[3, "n"], ["a", "b"]])
+def test_axes_the_wrong_way_round_are_refused(tmp_path, said):
+    def turn(graph):
+        transposed(graph)
+        graph.output.append(helper.make_tensor_value_info("turned", TensorProto.FLOAT, said))
+
+    file = changed(save(tmp_path / "tiny.onnx"), turn)
+    with pytest.raises(
+        InputError,
+        match=r"3 labels; .* in its last axis|returned shape \(3, 2\); expected \(2, 3\)",
+    ):
+        load_model(f"onnx:{file}?labels=a,b,c&output=logit").predict_proba([CLIPS[0], CLIPS[2]])
+
+
+def test_an_axis_of_time_is_refused(tmp_path):
+    def over_time(graph):
+        graph.node.append(helper.make_node("Reshape", ["x", "frames"], ["framed"]))
+        graph.initializer.append(numpy_helper.from_array(np.array([0, -1, 3]), "frames"))
+        graph.output.pop()
+        graph.output.append(
+            helper.make_tensor_value_info("framed", TensorProto.FLOAT, ["n", "t", 3])
+        )
+
+    file = changed(save(tmp_path / "tiny.onnx"), over_time)
+    model = load_model(f"onnx:{file}?labels=a,b,c&output=value")
+    with pytest.raises(InputError, match=r"shape \(1, 1600, 3\); expected \(1, 3\), .*over time"):
+        model.predict_proba(CLIPS[:1])
+
+
+def test_a_first_axis_of_another_size_is_refused(tmp_path):
+    file = save(tmp_path / "tiny.onnx", shape=[4, "t"])
+    with pytest.raises(InputError, match=r"takes 4 inputs at once, .* dynamic first axis"):
+        load_model(f"onnx:{file}?labels=a,b,c&output=logit")

@@ -7,7 +7,9 @@ import json
 import numpy as np
 import pytest
 import skops.io
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
@@ -103,7 +105,7 @@ def test_regressors_answer_values(tmp_path, n_outputs):
     np.testing.assert_allclose(model.predict_proba(CLIPS), expected, atol=1e-9)
     assert model.labels == names
     assert model_output(model) == "value"
-    with pytest.raises(InputError, match="labels are ''; expected a list of names"):
+    with pytest.raises(InputError, match="a regressor and what its outputs are called: labels="):
         load_model(f"skops:{file}?features=egemaps")
 
 
@@ -132,6 +134,11 @@ def test_a_regressor_answers_silence_as_it_is():
         (LogisticRegression(), "?features=egemaps&rate=0", "sample rate is '0'"),
         (LogisticRegression(), "?features=egemaps&normalise=1", "expected true or false"),
         (LogisticRegression(), "?feature=egemaps", "expected NAME=VALUE"),
+        (
+            LogisticRegression(),
+            "?features=egemaps&labels=calm,angry",
+            "labels are calm, angry, and Pipeline has the classes angry, calm; expected labels of",
+        ),
     ],
 )
 def test_what_does_not_fit_is_one_clear_line(tmp_path, estimator, said, message):
@@ -154,3 +161,21 @@ def test_files_that_cannot_be_used(tmp_path):
     file.write_bytes(b"nothing")
     with pytest.raises(InputError, match=r"mine\.skops: cannot be read"):
         load_model(f"skops:{file}?features=egemaps")
+
+
+def test_labels_that_are_the_classes_change_nothing(tmp_path):
+    file = save(tmp_path, trained(LogisticRegression(), 88))
+    assert load_model(f"skops:{file}?features=egemaps&labels=angry,calm").labels == (
+        "angry",
+        "calm",
+    )
+
+
+def test_several_answers_a_clip_are_refused(tmp_path):
+    truth = np.array([["angry", "loud"], ["calm", "soft"]] * 20)
+    file = save(tmp_path, trained(MultiOutputClassifier(LogisticRegression()), 88, truth))
+    with pytest.raises(InputError, match="gives 2 answers a clip; expected a classifier of"):
+        load_model(f"skops:{file}?features=egemaps")
+    forest = trained(RandomForestClassifier(3), 88, truth)
+    with pytest.raises(InputError, match="gives 2 answers a clip; expected a classifier of"):
+        FeaturesModel(classifier=forest, features=OpenSmile())

@@ -24,7 +24,8 @@ def test_values():
             labels_of(labels, name="m")
     assert output_of(None, name="m") is None
     assert output_of("logit", name="m") == "logit"
-    with pytest.raises(InputError, match="'logits'; expected one of probability, logit, value"):
+    assert output_of("multi_label_logit", name="m") == "multi_label_logit"
+    with pytest.raises(InputError, match="'logits'; expected one of probability, logit, mul"):
         output_of("logits", name="m")
     assert switch_of({"a": "true"}, "a") is True
     assert switch_of({"a": False}, "a", default=True) is False

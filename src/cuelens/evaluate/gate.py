@@ -133,8 +133,8 @@ def gate(
     Raises
     ------
     InputError
-        The model fails on speech, there are fewer than two clips, or no emotion of the corpus is
-        among its labels.
+        The model fails on speech, or was said to mask padding and does not; there are fewer than
+        two clips, or no emotion of the corpus is among its labels.
     """
     labels = model_labels(model)
     rate = model.sample_rate
@@ -161,7 +161,7 @@ def gate(
     measures["difference_again"] = batching.again
     measures["difference_in_batch"] = batching.in_batch
     flags += _flags(labels, outputs, measures, output=model_output(model))
-    if batching.differs():
+    if batching.differs:
         flags.append(
             Flag(
                 key="batch differs from single",
@@ -210,10 +210,12 @@ def _answered(model: Model, speech: list[FloatArray]) -> list[FloatArray]:
 
 def _measured(outputs: FloatArray) -> dict[str, float]:
     """What the flags are decided on, from outputs (n_clips, n_labels)."""
-    outside = float(max(-outputs.min(), outputs.max() - 1.0, np.abs(outputs.sum(axis=1) - 1).max()))
+    outside = max(0.0, float(-outputs.min()), float(outputs.max()) - 1.0)
     scale = 1.0 if outside <= _PROBABILITY else float(np.abs(outputs).max()) or 1.0
+    off = 0.0 if outputs.shape[1] == 1 else float(np.abs(outputs.sum(axis=1) - 1.0).max())
     return {
         "outside_probability": outside,
+        "off_one": off,
         "largest_sd": float(outputs.std(axis=0).max()) / scale,
         "largest_above_uniform": float(outputs.max() - 1.0 / outputs.shape[1]),
         "n_labels_answered": float(len(set(outputs.argmax(axis=1).tolist()))),
@@ -225,7 +227,8 @@ def _flags(
 ) -> list[Flag]:
     n, sd = len(outputs), measures["largest_sd"]
     flags = []
-    probabilities = measures["outside_probability"] <= _PROBABILITY
+    within = measures["outside_probability"] <= _PROBABILITY
+    add_up = within and measures["off_one"] <= _PROBABILITY
     if output == "value":
         if sd < _CONSTANT_VALUE:
             flags.append(
@@ -245,7 +248,7 @@ def _flags(
                 "check that the weights were loaded, above all those of the last layer.",
             )
         )
-    if probabilities and len(labels) > 1 and measures["largest_above_uniform"] < _NEAR_UNIFORM:
+    if add_up and len(labels) > 1 and measures["largest_above_uniform"] < _NEAR_UNIFORM:
         flags.append(
             Flag(
                 key="near uniform",
@@ -264,17 +267,33 @@ def _flags(
             )
         )
     flags += _chance_flags(measures)
-    if not probabilities:
+    if not within:
         flags.append(
             Flag(
                 key="not probabilities",
-                sentence=f"Outputs lie outside [0, 1] or do not add up to 1 (by "
-                f"{measures['outside_probability']:.2g}): weights are then shares of a score; "
-                "apply a softmax if probabilities are meant.",
+                sentence=f"Outputs lie outside [0, 1] ({outputs.min():.3g} to "
+                f"{outputs.max():.3g}): weights are then shares of {_MEANT[output]}.",
+                informational=True,
+            )
+        )
+    elif not add_up:
+        flags.append(
+            Flag(
+                key="each label by itself",
+                sentence=f"Outputs lie in [0, 1] and do not add up to 1 (by "
+                f"{measures['off_one']:.2g}): each label is taken as a probability by itself, as "
+                "of labels that do not exclude each other.",
                 informational=True,
             )
         )
     return flags
+
+
+_MEANT = {
+    "logit": "logits, as the model says",
+    "probability": "a score; if they are logits, make probabilities of them (softmax, or a sigmoid "
+    'of each label), and if they are values of regression, say output = "value"',
+}
 
 
 def _chance_flags(measures: Mapping[str, float]) -> list[Flag]:

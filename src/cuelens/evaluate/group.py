@@ -31,7 +31,7 @@ from cuelens.evaluate.journal import run_tasks
 from cuelens.evaluate.over_clips import clip_key, described, divided, json_ready, records
 from cuelens.explain import Explanation
 from cuelens.explain.explanation import dump_json
-from cuelens.models.base import Model, label_index, model_labels
+from cuelens.models.base import Model, default_target, label_index, model_labels, model_output
 from cuelens.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ class Group:
     ----------
     frame : DataFrame
         One row a clip and unit: corpus, clip, start_s, speaker, sentence, emotion, answer, correct
-        ("right" or "wrong"), target, unit, place (order of the units), low_hz, high_hz, weight.
+        ("right" or "wrong", of a regressor "unknown"), target, unit, place (order of the units),
+        low_hz, high_hz, weight.
     about : dict
         What was explained, and with what.
     """
@@ -433,8 +434,8 @@ def _explain_clip(
     audio = corpus.audio(row, sample_rate=model.sample_rate)
     found = explainer.explain(model, audio, target=target)
     clip = corpus.table.iloc[row]
-    answer = found.labels[int(found.prediction.argmax())]
-    right = _emotion(answer) == str(clip["emotion"])
+    answer = found.labels[default_target(model, found.prediction)]
+    correct = "right" if _emotion(answer) == str(clip["emotion"]) else "wrong"
     return {
         "clip": {
             "corpus": corpus.name,
@@ -444,7 +445,7 @@ def _explain_clip(
             "sentence": None if pd.isna(clip["sentence"]) else str(clip["sentence"]),
             "emotion": str(clip["emotion"]),
             "answer": answer,
-            "correct": "right" if right else "wrong",
+            "correct": "unknown" if model_output(model) == "value" else correct,
             "target": found.target,
         },
         "units": corresponding_units(found),

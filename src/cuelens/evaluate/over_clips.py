@@ -15,7 +15,7 @@ from cuelens.errors import InputError
 from cuelens.evaluate.explainers import Explainer, applies, described_explainer
 from cuelens.evaluate.intervals import bootstrap_mean
 from cuelens.explain.explanation import dump_json
-from cuelens.models.base import Model, model_labels, model_name, predict
+from cuelens.models.base import Model, default_target, model_labels, model_name, predict
 from cuelens.provenance import versions
 from cuelens.typing import FloatArray
 
@@ -79,9 +79,9 @@ def described(
 
 
 def answer(model: Model, audio: Audio) -> str:
-    """The label that a model gives a clip."""
+    """The label that a model gives a clip; of a regressor its first dimension."""
     outputs = predict(model, [audio.samples.copy()])[0]
-    return model_labels(model)[int(outputs.argmax())]
+    return model_labels(model)[default_target(model, outputs)]
 
 
 def clip_key(corpus: Corpus, row: int) -> str:

@@ -85,9 +85,9 @@ class Stability:
         A row a clip, explainer and perturbation: ``rank_correlation`` (Spearman, of all units'
         weights for the label that the model answers to the clip), ``top_overlap`` (share of the 3
         most supporting units), ``probability`` of that label, ``probability_change``,
-        ``answer_changed`` (1 or 0), ``delay_ms`` (of a codec, undone), ``by_definition`` (nothing
-        in the explainer is random, so that another seed changes nothing), and ``reason`` where a
-        value is missing.
+        ``answer_changed`` (1 or 0, NaN of a regressor), ``delay_ms`` (of a codec, undone),
+        ``by_definition`` (nothing in the explainer is random, so that another seed changes
+        nothing), and ``reason`` where a value is missing.
     chance : pandas.DataFrame
         A row a clip and explainer: mean ``rank_correlation`` with all other clips' explanations
         for the same label, and whether clips had other numbers of moments and were ``cropped`` to
@@ -387,11 +387,18 @@ def _compared(before: Explanation, after: Explanation, changed: Perturbed) -> di
         "top_overlap": top_overlap(one, other),
         "probability": float(before.prediction[target]),
         "probability_change": float(after.prediction[target] - before.prediction[target]),
-        "answer_changed": float(after.prediction.argmax() != before.prediction.argmax()),
+        "answer_changed": _answer_changed(before, after),
         "delay_ms": 1000 * changed.delay_s,
         "by_definition": False,
         "reason": why_unknown(one, other),
     }
+
+
+def _answer_changed(before: Explanation, after: Explanation) -> float:
+    """1 where the model's answer is another, else 0; NaN of values, which are no answers."""
+    if before.output_kind == "value":
+        return float("nan")
+    return float(after.prediction.argmax() != before.prediction.argmax())
 
 
 def _nothing_random(before: Explanation) -> dict[str, Any]:
@@ -402,7 +409,7 @@ def _nothing_random(before: Explanation) -> dict[str, Any]:
         "top_overlap": top_overlap(own, own),
         "probability": float(before.prediction[before.target_index]),
         "probability_change": 0.0,
-        "answer_changed": 0.0,
+        "answer_changed": _answer_changed(before, before),
         "delay_ms": 0.0,
         "by_definition": True,
         "reason": why_unknown(own, own),

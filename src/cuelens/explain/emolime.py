@@ -55,6 +55,7 @@ from cuelens.explain.shapley import (
 )
 from cuelens.models.base import (
     Model,
+    default_target,
     label_index,
     model_labels,
     model_name,
@@ -200,7 +201,7 @@ class EmoLime:
             Resampled to the model's rate if it has another; the notes of the result say so.
         target : str or None
             Label to explain, in any spelling of the emotion; by default the one with the highest
-            probability.
+            probability, of a regressor the first.
 
         Returns
         -------
@@ -220,8 +221,6 @@ class EmoLime:
                 "output='probability', which explains its outputs as they are"
             )
         wanted = None if target is None else label_index(model, target)
-        if wanted is None and kind == "value":
-            wanted = 0  # the largest of several dimensions means nothing
         audio = audio.resample(model.sample_rate)
         rng = np.random.default_rng(self.seed)
         components = self.units.decompose(audio)
@@ -232,7 +231,7 @@ class EmoLime:
         game = CoalitionGame(model, mixer, n_samples=audio.samples.size)
         everything = np.ones((1, len(components)), dtype=bool)
         if self.precision is not None and wanted is None:
-            wanted = int(game(everything)[0].argmax())
+            wanted = default_target(model, game(everything)[0])
 
         def shared(outputs: FloatArray) -> FloatArray:
             return _log_odds(outputs, model) if self.output == "logit" else outputs
@@ -246,7 +245,7 @@ class EmoLime:
         else:
             prediction = game(everything)[0]
         keep, outputs = game.evaluations()
-        asked = int(prediction.argmax()) if wanted is None else wanted
+        asked = default_target(model, prediction) if wanted is None else wanted
         chosen = labels[asked]
         explanation = Explanation(
             clip=Clip.of(audio),

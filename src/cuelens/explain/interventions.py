@@ -25,7 +25,14 @@ from cuelens.explain.dose_measures import Heard, measured_dose, pitch_agreement
 from cuelens.explain.dose_responses import DoseResponse, DoseResponses
 from cuelens.explain.dose_versions import Versions, disturbed
 from cuelens.explain.explanation import Clip, Method
-from cuelens.models.base import Model, label_index, model_labels, model_name, predict
+from cuelens.models.base import (
+    Model,
+    default_target,
+    label_index,
+    model_labels,
+    model_name,
+    predict,
+)
 from cuelens.provenance import versions
 from cuelens.typing import BoolArray, FloatArray
 from cuelens.vocoder import FRAME_S, Voice
@@ -115,7 +122,8 @@ class Interventions:
         audio : Audio
             Resampled to the model's rate where it has another.
         target : str or None
-            The label that sentences and figures are about; None: the model's answer.
+            The label that sentences and figures are about; None: the model's answer, of a
+            regressor its first dimension.
 
         Raises
         ------
@@ -141,7 +149,7 @@ class Interventions:
             clip=Clip.of(audio),
             model=model_name(model),
             labels=labels,
-            target=labels[int(np.argmax(prediction)) if asked is None else asked],
+            target=labels[default_target(model, prediction) if asked is None else asked],
             prediction=prediction,
             responses=tuple(
                 self._response(CUE_DOSES[cue], model=model, audio=audio, maker=maker)

@@ -26,7 +26,14 @@ from cuelens.explain.explanation import (
     output_parameters,
 )
 from cuelens.explain.time_frequency import TimeFrequencyMap
-from cuelens.models.base import Model, label_index, model_labels, model_name, predict
+from cuelens.models.base import (
+    Model,
+    default_target,
+    label_index,
+    model_labels,
+    model_name,
+    predict,
+)
 from cuelens.models.network import NetworkInput, NetworkModel, is_network
 from cuelens.provenance import versions
 from cuelens.typing import FloatArray
@@ -129,7 +136,7 @@ class MapExplainer(ABC):
         audio = audio.resample(model.sample_rate)
         components = TimeWindows(window_s=self.window_s).decompose(audio)
         prediction = predict(model, [audio.samples.copy()])[0]
-        chosen = int(prediction.argmax()) if wanted is None else wanted
+        chosen = default_target(model, prediction) if wanted is None else wanted
         shown = model.front_end.network_input(audio.samples)
         found = self.relevance(model, shown, chosen)
         cells = TimeFrequencyMap.on_clip(found.cells, shown, duration_s=audio.duration_s)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args, runtime_checkable
 
@@ -15,6 +15,8 @@ from cuelens.models.waveforms import check_sample_rate, checked_waveforms
 from cuelens.typing import FloatArray
 
 Output = Literal["probability", "logit", "value"]
+NetworkOutput = Literal["probability", "logit", "multi_label_logit", "value"]
+DIMENSIONS = frozenset({"arousal", "activation", "dominance", "control", "valence", "liking"})
 _NOT_PROBABILITY = 1e-3  # as in the gate: rounding of half precision stays below
 
 
@@ -82,6 +84,7 @@ class CallableModel:
 
     def __post_init__(self) -> None:
         check_sample_rate(self.sample_rate, name=self.name)
+        object.__setattr__(self, "labels", model_labels(self))
         model_output(self)
 
     def predict_proba(self, waveforms: Sequence[FloatArray]) -> FloatArray:
@@ -125,10 +128,15 @@ def predict(model: Model, waveforms: Sequence[FloatArray]) -> FloatArray:
             f"model {model_name(model)} returned shape {outputs.shape}; expected {expected}: one "
             "row a waveform and one column a label"
         )
-    if not np.isfinite(outputs).all():
+    broken = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
+    if len(broken):
+        first = np.asarray(waveforms[broken[0]])
+        peak = float(np.abs(first).max(initial=0.0))
         raise InputError(
-            f"model {model_name(model)} returned NaN or infinite values; expected probabilities: "
-            "check its features on silent or very quiet sound"
+            f"model {model_name(model)} answers {len(broken)} of {len(outputs)} waveforms with NaN "
+            f"or infinity, the first of {len(first) / model.sample_rate:.2f} s with a peak of "
+            f"{peak:.2g}; expected numbers: check its features on silent, very quiet or short "
+            "sound, and its weights"
         )
     return outputs
 
@@ -139,15 +147,44 @@ def model_labels(model: Model) -> tuple[str, ...]:
     Raises
     ------
     InputError
-        None, or one of them twice.
+        None, one of them twice, or text instead of a sequence.
     """
-    labels = tuple(str(label) for label in model.labels)
+    given = model.labels
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise InputError(
+            f"model {model_name(model)} has labels {given!r}; expected a sequence of names, such "
+            'as ("angry", "calm")'
+        )
+    labels = tuple(str(label) for label in given)
     if not labels or len(set(labels)) < len(labels):
         raise InputError(
             f"model {model_name(model)} has labels {list(labels)}; expected one or more, all "
             "different"
         )
     return labels
+
+
+def are_dimensions(labels: Iterable[str]) -> bool:
+    """Whether labels name dimensions, such as arousal, whose numbers are values, not emotions."""
+    return DIMENSIONS.issuperset(label.strip().lower() for label in labels)
+
+
+def default_target(model: Model, outputs: FloatArray) -> int:
+    """Which label is explained where nobody says which.
+
+    Parameters
+    ----------
+    model : Model
+    outputs : ndarray, shape (n_labels,)
+        Its answer to the clip.
+
+    Returns
+    -------
+    int
+        Column of the largest output; of values the first, because the largest of several
+        dimensions means nothing.
+    """
+    return 0 if model_output(model) == "value" else int(np.argmax(outputs))
 
 
 def label_index(model: Model, target: str) -> int:
@@ -199,15 +236,21 @@ def model_output(model: Model) -> Output:
     return output
 
 
-def network_answers(raw: FloatArray, given: Output | None, *, name: str) -> FloatArray:
+def given_output(given: NetworkOutput | None, labels: Iterable[str]) -> NetworkOutput | None:
+    """What a network gives: what was said, else values where every label is a dimension."""
+    return "value" if given is None and are_dimensions(labels) else given
+
+
+def network_answers(raw: FloatArray, given: NetworkOutput | None, *, name: str) -> FloatArray:
     """Answers of a model from what its network gives.
 
     Parameters
     ----------
     raw : ndarray, shape (n, n_labels)
-    given : {"probability", "logit", "value"} or None
+    given : {"probability", "logit", "multi_label_logit", "value"} or None
         What the network gives: probabilities and values stay as they are, logits go through a
-        softmax, a single one through a sigmoid.  None: probabilities that add up to 1, or an error.
+        softmax, a single one and those of labels that do not exclude each other through a sigmoid.
+        None: probabilities that add up to 1, or an error.
     name : str
         Of the model, for messages.
 
@@ -221,16 +264,18 @@ def network_answers(raw: FloatArray, given: Output | None, *, name: str) -> Floa
         Nobody said what the network gives, and it is no probabilities.
     """
     raw = np.asarray(raw, dtype=np.float64)
+    if given == "multi_label_logit" or (given == "logit" and raw.shape[1] == 1):
+        return sigmoid(raw)
     if given == "logit":
-        return softmax(raw) if raw.shape[1] > 1 else 1.0 / (1.0 + np.exp(-raw))
+        return softmax(raw)
     if given is None and raw.size:
         off = max(-raw.min(), raw.max() - 1.0, np.abs(raw.sum(axis=1) - 1.0).max())
         if off > _NOT_PROBABILITY:
             raise InputError(
                 f"model {name}: the network gives numbers from {raw.min():.3g} to {raw.max():.3g} "
                 "that do not add up to 1; say what they are: output=logit (a softmax makes "
-                "probabilities of them), output=value (regression) or output=probability (each "
-                "label by itself)"
+                "probabilities of them), output=multi_label_logit (a sigmoid of each label), "
+                "output=value (regression) or output=probability (each label by itself)"
             )
     return raw
 
@@ -238,6 +283,14 @@ def network_answers(raw: FloatArray, given: Output | None, *, name: str) -> Floa
 def model_name(model: Model) -> str:
     """The model's ``name`` where it has one, else that of its class."""
     return str(getattr(model, "name", type(model).__name__))
+
+
+def sigmoid(logits: FloatArray) -> FloatArray:
+    """1 / (1 + exp(-x)) of every number, in float64, without overflow."""
+    from scipy.special import expit
+
+    found: FloatArray = expit(np.asarray(logits, dtype=np.float64))
+    return found
 
 
 def softmax(logits: FloatArray) -> FloatArray:

@@ -20,6 +20,7 @@ from cuelens.typing import FloatArray
 
 Answer = Callable[[list[FloatArray]], FloatArray]
 SAME_IN_BATCH = 1e-4  # of the largest output
+SAME_IN_HALF = 1e-2  # the same of 16-bit networks: 10 to 11 bits through a network
 _compared: WeakSet[Any] = WeakSet()  # models that need not be compared again
 
 
@@ -34,15 +35,28 @@ class Batching:
         Largest difference of the answers together from `alone`, as a share of the largest output.
     again : float
         The same of the first waveform's answer alone, asked again.
+    tolerance : float
+        The model's own: :func:`batch_tolerance`.
     """
 
     alone: FloatArray
     in_batch: float
     again: float
+    tolerance: float
 
-    def differs(self, tolerance: float = SAME_IN_BATCH) -> bool:
-        """Whether being in a batch changes the answer by more than asking again does."""
-        return not self.in_batch <= max(tolerance, 2 * self.again)
+    @property
+    def differs(self) -> bool:
+        """Whether being in a batch changes the answer by more than rounding and asking again do."""
+        return not self.in_batch <= max(self.tolerance, 2 * self.again)
+
+
+def batch_tolerance(model: object) -> float:
+    """How far answers together and alone may differ by rounding, of the largest output.
+
+    The model's ``batch_tolerance`` where it has one (adapters of 16-bit networks: 0.01), else
+    0.0001.
+    """
+    return float(getattr(model, "batch_tolerance", SAME_IN_BATCH))
 
 
 def relative_difference(one: FloatArray, other: FloatArray) -> float:
@@ -54,6 +68,9 @@ def relative_difference(one: FloatArray, other: FloatArray) -> float:
 def compare_batching(model: object, answer: Answer, waveforms: Sequence[FloatArray]) -> Batching:
     """Ask for waveforms together and one by one; the adapter then need not do it again.
 
+    An adapter that was said to mask padding does it all the same, because a difference is an error
+    there.
+
     Parameters
     ----------
     model : object
@@ -61,8 +78,14 @@ def compare_batching(model: object, answer: Answer, waveforms: Sequence[FloatArr
     answer : callable
         From a list of waveforms to answers (n_waveforms, n_labels).
     waveforms : sequence of ndarray, shape (n_samples,)
+
+    Raises
+    ------
+    InputError
+        The model was said to mask padding and does not.
     """
-    dismiss(model)
+    if not getattr(model, "masks_padding", False):
+        dismiss(model)
     alone = np.concatenate([answer([waveform.copy()]) for waveform in waveforms])
     again = answer([waveforms[0].copy()])
     together = answer([waveform.copy() for waveform in waveforms])
@@ -70,6 +93,7 @@ def compare_batching(model: object, answer: Answer, waveforms: Sequence[FloatArr
         alone=alone,
         in_batch=relative_difference(together, alone),
         again=relative_difference(again, alone[:1]),
+        tolerance=batch_tolerance(model),
     )
 
 
@@ -86,8 +110,7 @@ def answer_and_compare(
     answer: Answer,
     waveforms: list[FloatArray],
     *,
-    tolerance: float = SAME_IN_BATCH,
-    padded: bool = False,
+    padded: Answer | None = None,
 ) -> FloatArray:
     """A model's answers; on first use, those to two different waveforms are compared with alone.
 
@@ -98,11 +121,9 @@ def answer_and_compare(
     answer : callable
         From a list of waveforms to answers (n_waveforms, n_labels).
     waveforms : list of ndarray, shape (n_samples,)
-    tolerance : float
-        Share of the largest output; more for half precision.
-    padded : bool
-        The model was said to mask padding: waveforms of two lengths are waited for, and a
-        difference is an error.
+    padded : callable or None
+        Of a model that was said to mask padding: answers to waveforms of two lengths, padded in
+        one batch.  The shortest and the longest are given to it, and a difference is an error.
 
     Returns
     -------
@@ -122,21 +143,24 @@ def answer_and_compare(
     numbers = answers.shape[:1] == (len(waveforms),) and np.issubdtype(answers.dtype, np.number)
     if model in _compared or not numbers:
         return answers
-    pair = _most_different(waveforms, by_length=padded)
+    pair = _most_different(waveforms, by_length=padded is not None)
     if pair is None:
         return answers
     _compared.add(model)
+    tolerance = batch_tolerance(model)
     alone = np.concatenate([answer([waveforms[row]]) for row in pair])
-    in_batch = relative_difference(answers[pair], alone)
+    together = answers[pair] if padded is None else padded([waveforms[row] for row in pair])
+    in_batch = relative_difference(together, alone)
     if in_batch <= tolerance or not np.isfinite(in_batch):  # NaN is told by those who see it
         return answers
     found = Batching(
         alone=alone,
         in_batch=in_batch,
         again=relative_difference(answer([waveforms[pair[0]]]), alone[:1]),
+        tolerance=tolerance,
     )
     name = getattr(model, "name", type(model).__name__)
-    if not found.differs(tolerance):
+    if not found.differs:
         warnings.warn(
             f"model {name} answers the same clip differently when asked again (by "
             f"{found.again:.2g} of the largest output); expected the same: switch it to evaluation "
@@ -145,18 +169,16 @@ def answer_and_compare(
             stacklevel=3,
         )
         return answers
-    seen = (
-        f"model {name} answers a clip differently in a batch of {len(waveforms)} than alone (by "
-        f"{in_batch:.2g} of the largest output)"
-    )
-    if padded:
+    by = f"(by {in_batch:.2g} of the largest output); expected at most {tolerance:g}"
+    if padded is not None:
         raise InputError(
-            f"{seen}; expected at most {tolerance:g} of a model that masks padding: leave out "
-            "masks_padding, so that only equal lengths go together"
+            f"model {name} answers a clip differently when it is padded to a longer one than alone "
+            f"{by} of a model that masks padding: leave out masks_padding, so that only equal "
+            "lengths go together"
         )
     warnings.warn(
-        f"{seen}; expected at most {tolerance:g}: let it take clips one by one, or mask what is "
-        "padded",
+        f"model {name} answers a clip differently in a batch of {len(waveforms)} than alone {by}: "
+        "let it take clips one by one, or mask what is padded",
         CuelensWarning,
         stacklevel=3,
     )
@@ -184,6 +206,7 @@ def in_batches(
     n_labels: int,
     batch_samples: int,
     padded: bool = False,
+    padded_to: int = 0,
 ) -> FloatArray:
     """Answers to waveforms of equal length together, in the order given.
 
@@ -197,6 +220,8 @@ def in_batches(
         Most samples at once, padding counted, but at least one waveform.
     padded : bool
         Waveforms of different lengths go together too, sorted by length.
+    padded_to : int
+        Samples that every waveform is padded to at least, as Whisper's are to 30 s.
 
     Returns
     -------
@@ -208,7 +233,7 @@ def in_batches(
     answers = np.empty((len(waveforms), n_labels))
     for rows in rows_of.values():
         rows.sort(key=lambda row: len(waveforms[row]))
-        at_once = max(1, batch_samples // max(1, len(waveforms[rows[-1]])))
+        at_once = max(1, batch_samples // max(1, padded_to, len(waveforms[rows[-1]])))
         for first in range(0, len(rows), at_once):
             some = rows[first : first + at_once]
             answers[some] = answer([waveforms[row] for row in some])

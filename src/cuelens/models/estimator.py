@@ -24,15 +24,28 @@ def estimator_labels(
     Raises
     ------
     InputError
-        A classifier without ``predict_proba``, or a regressor whose outputs have no names.
+        A classifier without ``predict_proba``, with several answers a clip, or with labels that are
+        not its classes; a regressor whose outputs have no names.
     """
     if estimator_output(estimator) == "probability":
+        if isinstance(estimator.classes_, list):
+            raise InputError(
+                f"model {name}: {type(estimator).__name__} gives {len(estimator.classes_)} answers "
+                "a clip; expected a classifier of one: store one for each"
+            )
         if not hasattr(estimator, "predict_proba"):
             raise InputError(
                 f"model {name}: {type(estimator).__name__} gives no probabilities; expected "
                 "predict_proba: wrap it in sklearn.calibration.CalibratedClassifierCV"
             )
-        return tuple(str(label) for label in estimator.classes_)
+        classes = tuple(str(label) for label in estimator.classes_)
+        if regression_labels and regression_labels != classes:
+            raise InputError(
+                f"model {name}: labels are {', '.join(regression_labels)}, and "
+                f"{type(estimator).__name__} has the classes {', '.join(classes)}; expected labels "
+                "of a regressor only: leave them out, or train on the names"
+            )
+        return classes
     if not hasattr(estimator, "predict") or not regression_labels:
         raise InputError(
             f"model {name}: {type(estimator).__name__} has no classes; expected a fitted "

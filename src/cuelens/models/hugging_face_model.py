@@ -23,13 +23,17 @@ from cuelens.features.hugging_face import (
     torch,
     transformers,
 )
-from cuelens.models.base import Output, softmax
-from cuelens.models.batching import SAME_IN_BATCH, answer_and_compare, in_batches
+from cuelens.models.base import Output, are_dimensions, sigmoid, softmax
+from cuelens.models.batching import (
+    SAME_IN_BATCH,
+    SAME_IN_HALF,
+    answer_and_compare,
+    in_batches,
+)
 from cuelens.models.dense_head import dense_head_class, has_dense_head
 from cuelens.models.waveforms import checked_waveforms
 from cuelens.typing import FloatArray
 
-_SAME_IN_HALF = 1e-2  # of the largest output: 10 to 11 bits through a network
 _NAMED = 4  # missing weights that the warning names
 
 
@@ -55,7 +59,8 @@ class HuggingFaceModel:
     dtype : {"auto", "float32", "float16"}
         ``"auto"``: float16 on a GPU, else float32.
     batch_seconds : float, s
-        Sound that goes through the network at once, at least one waveform.
+        Sound that goes through the network at once, at least one waveform; what the extractor
+        pads (Whisper's to 30 s) is counted.
     masks_padding : bool
         Waveforms of different lengths go through the network together, padded and with an
         attention mask.  Faster, and right only of networks that use the mask everywhere: the
@@ -71,7 +76,10 @@ class HuggingFaceModel:
     -----
     Labels are ``id2label`` of the configuration.  Answers are a softmax of the logits, a sigmoid
     for ``problem_type`` ``multi_label_classification``, and the numbers themselves, values, for
-    ``regression``: the same as those of transformers' pipeline ``audio-classification``.
+    ``regression``: the same as those of transformers' pipeline ``audio-classification``.  Where
+    the configuration has no ``problem_type``, a single label is a value, and so are dimensions
+    such as arousal (:func:`~cuelens.models.base.are_dimensions`), of which the pipeline takes a
+    softmax.
 
     Architectures ``EmotionModel`` and ``...ForSpeechClassification`` have a head that transformers
     does not have; see :mod:`cuelens.models.dense_head`.  Of these every weight must be there.
@@ -112,6 +120,12 @@ class HuggingFaceModel:
         """``"value"`` of regression, else ``"probability"``."""
         return "value" if self._problem == "regression" else "probability"
 
+    @property
+    def batch_tolerance(self) -> float:
+        """How far answers in a batch and alone may differ by rounding, of the largest output."""
+        half = device_and_dtype(self.device, self.dtype)[1] == torch.float16
+        return SAME_IN_HALF if half else SAME_IN_BATCH
+
     def predict_proba(self, waveforms: Sequence[FloatArray]) -> FloatArray:
         """Probabilities or values, shape (n_waveforms, n_labels), float64.
 
@@ -125,14 +139,8 @@ class HuggingFaceModel:
             waveforms, name=self.name, sample_rate=self.sample_rate, shortest=self._shortest
         )
         self._warn_of_what_is_not_heard(given)
-        half = device_and_dtype(self.device, self.dtype)[1] == torch.float16
-        return answer_and_compare(
-            self,
-            self._answers,
-            given,
-            tolerance=_SAME_IN_HALF if half else SAME_IN_BATCH,
-            padded=self.masks_padding,
-        )
+        padded = (lambda some: self._outputs(self._logits(some))) if self.masks_padding else None
+        return answer_and_compare(self, self._answers, given, padded=padded)
 
     def __getstate__(self) -> dict[str, Any]:
         """For other processes, which load the checkpoint themselves."""
@@ -145,12 +153,14 @@ class HuggingFaceModel:
             n_labels=len(self.labels),
             batch_samples=int(self.batch_seconds * self.sample_rate),
             padded=self.masks_padding,
+            padded_to=0 if np.isinf(self._longest) else int(self._longest),
         )
+        return self._outputs(logits)
+
+    def _outputs(self, logits: FloatArray) -> FloatArray:
         if self._problem == "regression":
             return logits
-        if self._problem == "multi_label_classification":
-            return 1.0 / (1.0 + np.exp(-logits))
-        return softmax(logits)
+        return sigmoid(logits) if self._problem == "multi_label_classification" else softmax(logits)
 
     def _logits(self, waveforms: list[FloatArray]) -> FloatArray:
         network, extractor, _ = self._loaded
@@ -169,8 +179,8 @@ class HuggingFaceModel:
     @property
     def _problem(self) -> str:
         config = self._loaded.config
-        alone = "regression" if config.num_labels == 1 else "single_label_classification"
-        return config.problem_type or alone
+        values = config.num_labels == 1 or are_dimensions(self.labels)
+        return config.problem_type or ("regression" if values else "single_label_classification")
 
     @property
     def _shortest(self) -> int:

@@ -111,7 +111,7 @@ def _from_python(spec: str) -> Model:
     if callable(found) and hasattr(found, "labels"):
         return CallableModel(
             function=found,
-            labels=tuple(found.labels),
+            labels=found.labels,
             sample_rate=getattr(found, "sample_rate", 16_000),
             name=spec.rpartition(":")[2],
             output=getattr(found, "output", "probability"),

@@ -14,6 +14,7 @@ from cuelens.features import LogMel
 from cuelens.models.base import softmax
 from cuelens.models.level import normalise_level
 from cuelens.models.network import NetworkInput
+from cuelens.models.waveforms import checked_waveforms
 from cuelens.threads import n_threads
 from cuelens.typing import BoolArray, FloatArray, IntArray
 
@@ -178,7 +179,13 @@ class LogMelCnn:
 
         Silence (below -110 dB) is answered with equal probabilities.  Waveforms of one length are
         computed together; a waveform's answer does not depend on the others.
+
+        Raises
+        ------
+        InputError
+            A waveform that is not one channel of numbers.
         """
+        waveforms = checked_waveforms(waveforms, name=self.name)
         outputs = np.empty((len(waveforms), len(self.labels)))
         lengths = np.array([len(waveform) for waveform in waveforms])
         for length in np.unique(lengths):

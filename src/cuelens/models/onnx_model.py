@@ -15,8 +15,19 @@ import numpy as np
 from cuelens.errors import InputError
 from cuelens.features import LogMel
 from cuelens.models.audonnx_folder import read_audonnx
-from cuelens.models.base import Output, network_answers
-from cuelens.models.batching import answer_and_compare, in_batches
+from cuelens.models.base import (
+    NetworkOutput,
+    Output,
+    given_output,
+    model_labels,
+    network_answers,
+)
+from cuelens.models.batching import (
+    SAME_IN_BATCH,
+    SAME_IN_HALF,
+    answer_and_compare,
+    in_batches,
+)
 from cuelens.models.log_mel_cnn import WindowedLogMel, onnx_session
 from cuelens.models.spec import labels_of, output_of, read_sidecar, split_spec
 from cuelens.models.waveforms import check_sample_rate, checked_waveforms
@@ -27,8 +38,8 @@ if TYPE_CHECKING:
 
 OPTIONS = ("labels", "rate", "input", "output", "node")
 INPUTS = ("waveform", "log_mel")
-DIMENSIONS = frozenset({"arousal", "activation", "dominance", "control", "valence", "liking"})
 _open: WeakValueDictionary[str, Any] = WeakValueDictionary()
+_PICTURES = 32  # through the network at once
 _TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
 
 
@@ -48,8 +59,9 @@ class OnnxModel:
     labels : tuple of str
     sample_rate : int, Hz
         Of the waveforms it takes.
-    network_output : {"probability", "logit", "value"} or None
-        What the network gives.  Logits go through a softmax.  None: values where every label is
+    network_output : {"probability", "logit", "multi_label_logit", "value"} or None
+        What the network gives.  Logits go through a softmax, those of labels that do not exclude
+        each other (``"multi_label_logit"``) through a sigmoid.  None: values where every label is
         one of arousal, activation, dominance, control, valence, liking; else probabilities that
         add up to 1, or an error.
     front_end : WindowedLogMel or None
@@ -66,19 +78,20 @@ class OnnxModel:
     Notes
     -----
     Only waveforms of equal length go through the network together, and one by one where its first
-    axis is fixed to 1.  A network with a fixed number of samples gets shorter waveforms with
-    silence behind them; longer ones are refused.
+    axis is fixed to 1; of pictures likewise.  A network with a fixed number of samples gets
+    shorter waveforms with silence behind them; longer ones are refused.
 
     Raises
     ------
     InputError
-        A file that cannot be read, more than one input, or an output that does not fit the labels.
+        A file that cannot be read, more than one input, a first axis fixed to 2 or more, or an
+        output that is not one row a waveform and one column a label.
     """
 
     file: str | Path
     labels: tuple[str, ...]
     sample_rate: int = 16_000
-    network_output: Output | None = None
+    network_output: NetworkOutput | None = None
     front_end: WindowedLogMel | None = None
     node: str | None = None
     batch_seconds: float = 60.0
@@ -88,6 +101,7 @@ class OnnxModel:
         if not self.name:
             object.__setattr__(self, "name", Path(self.file).stem)
         check_sample_rate(self.sample_rate, name=self.name)
+        model_labels(self)
         if self.front_end is not None and self.front_end.sample_rate != self.sample_rate:
             raise InputError(
                 f"model {self.name}: sample rate is {self.sample_rate} Hz and that of its log-mel "
@@ -99,6 +113,11 @@ class OnnxModel:
     def output(self) -> Output:
         """What the answers are: probabilities, unless the network gives values."""
         return "value" if self._gives == "value" else "probability"
+
+    @property
+    def batch_tolerance(self) -> float:
+        """How far answers in a batch and alone may differ by rounding, of the largest output."""
+        return SAME_IN_HALF if self._input.dtype == np.float16 else SAME_IN_BATCH
 
     def predict_proba(self, waveforms: Sequence[FloatArray]) -> FloatArray:
         """Answers, shape (n_waveforms, n_labels), float64.
@@ -122,12 +141,11 @@ class OnnxModel:
         if self.front_end is not None:
             answers = [self._of_pictures(waveform) for waveform in waveforms]
             return np.stack(answers) if answers else np.empty((0, len(self.labels)))
-        alone = len(self._input.shape) == 1 or self._input.shape[0] == 1
         raw = in_batches(
             waveforms,
             self._of_waveforms,
             n_labels=len(self.labels),
-            batch_samples=1 if alone else int(self.batch_seconds * self.sample_rate),
+            batch_samples=1 if self._one_by_one else int(self.batch_seconds * self.sample_rate),
         )
         return network_answers(raw, self._gives, name=self.name)
 
@@ -157,7 +175,13 @@ class OnnxModel:
                 return np.full(len(self.labels), 1.0 / len(self.labels))
             values = front_end.inputs(np.zeros((1, front_end.n_window), dtype=np.float32))
             shares = np.ones(1)
-        raw = self._run(values, len(values))
+        at_once = 1 if self._one_by_one else _PICTURES
+        raw = np.concatenate(
+            [
+                self._run(some, len(some))
+                for some in np.split(values, range(at_once, len(values), at_once))
+            ]
+        )
         return shares @ network_answers(raw, self._gives, name=self.name)
 
     def _run(self, values: FloatArray, n: int) -> FloatArray:
@@ -176,18 +200,23 @@ class OnnxModel:
                 f"model {self.name}: the network fails on input of shape {values.shape} "
                 f"({reason}); expected {hint}"
             ) from error
-        if raw.size != n * len(self.labels):
+        expected = (n, len(self.labels))
+        if _without_ones(raw.shape) != _without_ones(expected):
             raise InputError(
-                f"model {self.name}: the network returned shape {raw.shape}; expected "
-                f"{(n, len(self.labels))}, one row a waveform and one column a label"
+                f"model {self.name}: the network returned shape {raw.shape}; expected {expected}, "
+                "one row a waveform and one column a label: turn other axes round, and average "
+                "over time, before you export it"
             )
-        return raw.reshape(n, len(self.labels))
+        return raw.reshape(expected)
 
     @property
-    def _gives(self) -> Output | None:
-        if self.network_output is None and DIMENSIONS.issuperset(map(str.lower, self.labels)):
-            return "value"
-        return self.network_output
+    def _one_by_one(self) -> bool:
+        """Whether the network takes one waveform or picture at a time."""
+        return len(self._input.shape) == 1 or self._input.shape[0] == 1
+
+    @property
+    def _gives(self) -> NetworkOutput | None:
+        return given_output(self.network_output, self.labels)
 
     @cached_property
     def _session(self) -> onnxruntime.InferenceSession:
@@ -211,6 +240,12 @@ class OnnxModel:
                 else "waveforms (n, n_samples); of log-mel pictures, say input=log_mel"
             )
             raise InputError(f"model {self.name} takes {found}; expected {expected}")
+        together = inputs[0].shape[0] if rank > 1 else 1
+        if isinstance(together, int) and together != 1:
+            raise InputError(
+                f"model {self.name} takes {together} inputs at once, {inputs[0].shape}; expected a "
+                "first axis of any size, or of 1: export it with a dynamic first axis"
+            )
         return _Input(inputs[0].name, inputs[0].shape, _TYPES[inputs[0].type])
 
     @cached_property
@@ -224,7 +259,8 @@ class OnnxModel:
             found = ", ".join(f"{each.name} {each.shape}" for each in outputs)
             raise InputError(
                 f"model {self.name} has outputs {found} and {len(self.labels)} labels; expected "
-                "one of as many numbers: give its labels, and its name as node=NAME"
+                "one of as many numbers, in its last axis: give its labels, and its name as "
+                "node=NAME"
             )
         return str(fitting[0].name)
 
@@ -340,6 +376,12 @@ def _front_end(settings: Any, *, name: str) -> WindowedLogMel:
 
 
 def _may_hold(shape: list[Any], n_labels: int) -> bool:
-    """Whether an output of that shape can be one number a label."""
+    """Whether an output of that shape can be one number a label: theirs is the last axis."""
     fixed = [size for size in shape if isinstance(size, int) and size != 1]
-    return fixed in ([], [n_labels]) or (n_labels == 1 and not fixed)
+    if not fixed:
+        return True
+    return fixed == [n_labels] and next(size for size in reversed(shape) if size != 1) == n_labels
+
+
+def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(size for size in shape if size != 1)

@@ -29,7 +29,8 @@ def load_skops(spec: str) -> FeaturesModel | EmbeddingModel:
         normalise=true``.  What is not given there is taken from ``FILE.json`` (``features``,
         ``labels``, ``sample_rate``, ``normalise``).  Features are those of
         :func:`cuelens.features.load_embedding`; labels are for regressors, a classifier has its
-        own; ``normalise`` brings every waveform to one level first, as the pipeline was trained.
+        own (others are an error); ``normalise`` brings every waveform to one level first, as the
+        pipeline was trained.
 
     Raises
     ------
@@ -54,8 +55,7 @@ def load_skops(spec: str) -> FeaturesModel | EmbeddingModel:
     estimator = skops_estimator(content, where=str(file))
     rate = said.get("rate", said.get("sample_rate"))
     normalise = switch_of(said, "normalise")
-    is_classifier = hasattr(estimator, "classes_")
-    labels = () if is_classifier else labels_of(said.get("labels", ""), name=name)
+    labels = labels_of(said["labels"], name=name) if "labels" in said else ()
     if features in _OPENSMILE:
         return FeaturesModel(
             classifier=estimator,

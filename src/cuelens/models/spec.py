@@ -9,7 +9,7 @@ from typing import Any, get_args
 from urllib.parse import unquote
 
 from cuelens.errors import InputError
-from cuelens.models.base import Output
+from cuelens.models.base import NetworkOutput
 
 
 def split_spec(spec: str, known: Iterable[str]) -> tuple[str, dict[str, str]]:
@@ -78,7 +78,7 @@ def labels_of(given: object, *, name: str) -> tuple[str, ...]:
     return tuple(str(label).strip() for label in names)
 
 
-def output_of(given: object, *, name: str) -> Output | None:
+def output_of(given: object, *, name: str) -> NetworkOutput | None:
     """What a network is said to give; None where nothing is said.
 
     Raises
@@ -86,10 +86,10 @@ def output_of(given: object, *, name: str) -> Output | None:
     InputError
         Something else.
     """
-    if given is None or given in get_args(Output):
+    if given is None or given in get_args(NetworkOutput):
         return given  # type: ignore[return-value]
     raise InputError(
-        f"model {name}: output is {given!r}; expected one of {', '.join(get_args(Output))}"
+        f"model {name}: output is {given!r}; expected one of {', '.join(get_args(NetworkOutput))}"
     )
 
 

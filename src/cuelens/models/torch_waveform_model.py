@@ -9,8 +9,13 @@ from typing import Any
 import numpy as np
 
 from cuelens.errors import InputError, MissingExtraError
-from cuelens.models.base import Output, network_answers
-from cuelens.models.batching import answer_and_compare, in_batches
+from cuelens.models.base import NetworkOutput, Output, given_output, model_labels, network_answers
+from cuelens.models.batching import (
+    SAME_IN_BATCH,
+    SAME_IN_HALF,
+    answer_and_compare,
+    in_batches,
+)
 from cuelens.models.waveforms import check_sample_rate, checked_waveforms
 from cuelens.typing import FloatArray
 
@@ -36,8 +41,10 @@ class TorchWaveformModel:
     labels : tuple of str
     sample_rate : int, Hz
         Of the waveforms it takes.
-    network_output : {"probability", "logit", "value"} or None
-        What the network gives.  Logits go through a softmax.  None: probabilities that add up
+    network_output : {"probability", "logit", "multi_label_logit", "value"} or None
+        What the network gives.  Logits go through a softmax, those of labels that do not exclude
+        each other (``"multi_label_logit"``) through a sigmoid.  None: values where every label is
+        a dimension (:func:`~cuelens.models.base.are_dimensions`), else probabilities that add up
         to 1, or an error.
     min_duration_s : float, s
         Shortest waveform that it can take.
@@ -53,18 +60,25 @@ class TorchWaveformModel:
     module: nn.Module
     labels: tuple[str, ...]
     sample_rate: int = 16_000
-    network_output: Output | None = None
+    network_output: NetworkOutput | None = None
     min_duration_s: float = 0.0
     batch_seconds: float = 60.0
     name: str = "torch"
 
     def __post_init__(self) -> None:
         check_sample_rate(self.sample_rate, name=self.name)
+        model_labels(self)
 
     @property
     def output(self) -> Output:
         """What the answers are: probabilities, unless the network gives values."""
-        return "value" if self.network_output == "value" else "probability"
+        return "value" if self._gives == "value" else "probability"
+
+    @property
+    def batch_tolerance(self) -> float:
+        """How far answers in a batch and alone may differ by rounding, of the largest output."""
+        weights = next((p for p in self.module.parameters() if p.is_floating_point()), None)
+        return SAME_IN_HALF if weights is not None and weights.itemsize == 2 else SAME_IN_BATCH
 
     def predict_proba(self, waveforms: Sequence[FloatArray]) -> FloatArray:
         """Answers, shape (n_waveforms, n_labels), float64.
@@ -90,7 +104,11 @@ class TorchWaveformModel:
             n_labels=len(self.labels),
             batch_samples=int(self.batch_seconds * self.sample_rate),
         )
-        return network_answers(raw, self.network_output, name=self.name)
+        return network_answers(raw, self._gives, name=self.name)
+
+    @property
+    def _gives(self) -> NetworkOutput | None:
+        return given_output(self.network_output, self.labels)
 
     def _outputs(self, waveforms: list[FloatArray]) -> FloatArray:
         batch = torch.from_numpy(np.stack(waveforms))

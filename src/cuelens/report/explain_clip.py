@@ -26,6 +26,7 @@ from cuelens.cues.profile import profile_of
 from cuelens.errors import InputError
 from cuelens.evaluate import RemovalCurve, removal_curve
 from cuelens.evaluate.gate import Gate
+from cuelens.evaluate.over_clips import answer
 from cuelens.evaluate.reliability import Reliability, reliability, reliability_account
 from cuelens.evaluate.removed_units import removed_units
 from cuelens.explain import EmoLime, Explanation, MapExplainer
@@ -33,7 +34,6 @@ from cuelens.explain.account import unit_words
 from cuelens.explain.game import CountingModel
 from cuelens.explain.moment_finder import moment_finder
 from cuelens.models import BUNDLED, Model, model_name
-from cuelens.models.base import model_labels, model_output, predict
 from cuelens.models.contrast import contrast
 from cuelens.models.load import PREFIXES, bundled_folder
 from cuelens.report.clip_report import ClipReport
@@ -210,7 +210,12 @@ def clip_stages(
     if cues is not None:
         timed = explanation
         if layout_of(explanation.units) != "time":
-            finder = moment_finder(audio.duration_s, cues.window_s, cues.seed)
+            finder = moment_finder(
+                audio.duration_s,
+                cues.window_s,
+                cues.seed,
+                output=explainer.output if isinstance(explainer, EmoLime) else "probability",
+            )
             what = f"{name}: moments"
             timed = _watched(what, finder, model, audio, explanation.target, watch)
             report = replace(report, moments=timed)
@@ -283,11 +288,7 @@ def _contrasted(
     model: Model, audio: Audio, target: str | None, rather_than: str
 ) -> tuple[Model, str]:
     """The model asked why one label rather than another, and the label of that question."""
-    if target is None:
-        answer = predict(model, [audio.samples.copy()])[0]
-        regression = model_output(model) == "value"  # the largest of several means nothing
-        target = model_labels(model)[0 if regression else int(answer.argmax())]
-    asked = contrast(model, target, rather_than=rather_than)
+    asked = contrast(model, target or answer(model, audio), rather_than=rather_than)
     return asked, asked.target
 
 
