@@ -149,6 +149,7 @@ def serious(page):
     """What axe finds that keeps people out."""
     from axe_playwright_python.sync_playwright import Axe
 
+    page.wait_for_timeout(700)  # what fades in or out has no contrast of its own
     found = Axe().run(page).response["violations"]
     return [
         (fault["id"], fault["nodes"][0]["html"][:200])
