@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
 
     _Made = tuple[Explanation, RemovalCurve | None, EmoLime | MapExplainer]
 
-_BAR_WIDTH = 12
+_BAR_WIDTH, _SHORTEST_BAR = 12, 4
+_NUMBERS_WIDTH = 9  # of a weight and what separates columns; an interval takes twice as much
 _PER_GROUP = 2  # clips of each speaker and emotion that show what a corpus shows
+_FEWEST_PAIRS = 8  # of orders in which the units are put together, where no budget is given
+_WIDE = 1 / 8  # of the largest weight
 _MOST_ROWS = 24  # of cells in the terminal; the report lists all
 
 
@@ -139,8 +143,8 @@ def explain_one(
     audio = load_audio(clip, sample_rate=model.sample_rate, start_s=start_s, end_s=end_s)
     if rather_than is not None:
         model, target = _contrasted(model, audio, target, rather_than)
-    if units is not None and isinstance(explainer, EmoLime):
-        explainer = replace(explainer, units=units.of_clip(clip, audio))
+    if isinstance(explainer, EmoLime):
+        explainer = _of_clip(explainer, units, clip, audio, part=end_s is not None)
     explanation = _watched(clip.name, explainer, model, audio, target)
     in_time = layout_of(explanation.units) == "time"
     moments = found = None
@@ -165,6 +169,7 @@ def explain_one(
             explanation = replace(explanation, account=account)
         except InputError as error:  # nothing supports the target, or too short for openSMILE
             err.print(f"[yellow]note:[/yellow] no cues: {escape(str(error))}", highlight=False)
+    _note_wide_intervals(explanation)
     report = None
     removal = removal_curve(explanation, model)
     moments_removal = None if moments is None else removal_curve(moments, model)
@@ -212,6 +217,50 @@ def explain_one(
             out.print(f"  report: {report}", markup=False, highlight=False, soft_wrap=True)
             out.print()
     return report
+
+
+def _of_clip(
+    explainer: EmoLime, units: UnitSpec | None, clip: Path, audio: Audio, *, part: bool
+) -> EmoLime:
+    """The explainer with the units of this clip, and a budget for as many."""
+    if units is not None:
+        explainer = replace(explainer, units=units.of_clip(clip, audio, part=part))
+    return with_budget(explainer, explainer.units.n_units(audio.duration_s))
+
+
+def _note_wide_intervals(explanation: Explanation) -> None:
+    hint = precision_hint(explanation)
+    if hint:
+        err.print(f"[yellow]note:[/yellow] {escape(hint)}", highlight=False)
+
+
+def with_budget(explainer: EmoLime, n_units: int) -> EmoLime:
+    """Where no budget was given, one in which sampled weights of so many units have intervals.
+
+    Of more than 64 units, 1024 versions of the clip hold fewer than eight pairs of orders, and
+    Student's t of so few widens the intervals.
+    """
+    from cuelens.explain.emolime import DEFAULT_SAMPLES
+
+    if explainer.samples is not None or explainer.variant == "published":
+        return explainer
+    needed = 2 + 2 * _FEWEST_PAIRS * (n_units - 1)
+    return replace(explainer, samples=needed) if needed > DEFAULT_SAMPLES else explainer
+
+
+def precision_hint(explanation: Explanation) -> str:
+    """How to get narrower intervals, where they are wide; empty where they are not."""
+    parameters = explanation.method.parameters
+    reach = float(parameters.get("reach", 0.0))
+    largest = float(abs(explanation.target_weights).max())
+    if reach <= max(_WIDE * largest, parameters.get("precision", 0.0)):
+        return ""
+    return (
+        f"95 % intervals reach up to {reach:.2g} to either side, with the largest weight "
+        f"{largest:.2g}: --samples {4 * int(parameters['samples'])}, four times the work, makes "
+        f"them half as wide; with --precision {_WIDE * largest:.1g} beside it, sampling stops where "
+        "they reach no further than that"
+    )
 
 
 def _contrasted(
@@ -349,11 +398,19 @@ def print_explanation(
     table = Table(box=None, pad_edge=False)
     called, units = unit_words(explanation), explanation.units
     kind, names = called["kind"], full_names(units)
-    table.add_column(called["one"], justify="right", no_wrap=True)
-    table.add_column("against | supports", no_wrap=True)
-    table.add_column("weight", justify="right", no_wrap=True)
+    if layout_of(units) == "cells":  # long names: times only where they are needed
+        counts = Counter(unit.name for unit in units)
+        names = tuple(
+            unit.name if counts[unit.name] == 1 else name
+            for unit, name in zip(units, names, strict=True)
+        )
+    room = out.width - max(map(len, names)) - (_NUMBERS_WIDTH if exact else 3 * _NUMBERS_WIDTH)
+    bar_width = max(_SHORTEST_BAR, min(_BAR_WIDTH, room // 2))
+    table.add_column(called["one"], justify="right")
+    table.add_column("against | supports" if bar_width == _BAR_WIDTH else "− | +", no_wrap=True)
+    table.add_column("weight", justify="right", no_wrap=True, min_width=6)
     if not exact:
-        table.add_column("95 % interval", no_wrap=True)
+        table.add_column("95 % interval", no_wrap=True, min_width=16)
     largest = max(float(abs(explanation.target_weights).max()), 1e-9)
     order: Sequence[int] = range(len(units))
     if layout_of(units) == "frequency":
@@ -363,7 +420,7 @@ def print_explanation(
         order = sorted(int(index) for index in strongest)
     for index in order:
         weight = float(explanation.target_weights[index])
-        cells = [escape(names[index]), _bar(weight / largest), f"{weight:+.3f}"]
+        cells = [escape(names[index]), _bar(weight / largest, bar_width), f"{weight:+.3f}"]
         if explanation.ci_low is not None and explanation.ci_high is not None:
             low, high = explanation.ci_low[row, index], explanation.ci_high[row, index]
             cells.append(f"{low:+.3f} to {high:+.3f}")
@@ -435,8 +492,8 @@ def _cue_table(cues: CueReport) -> Table:
     return table
 
 
-def _bar(share: float) -> str:
-    n = round(abs(share) * _BAR_WIDTH)
+def _bar(share: float, width: int) -> str:
+    n = round(abs(share) * width)
     if share < 0:
-        return f"{' ' * (_BAR_WIDTH - n)}[blue]{'█' * n}[/blue]│{' ' * _BAR_WIDTH}"
-    return f"{' ' * _BAR_WIDTH}│[dark_orange]{'█' * n}[/dark_orange]{' ' * (_BAR_WIDTH - n)}"
+        return f"{' ' * (width - n)}[blue]{'█' * n}[/blue]│{' ' * width}"
+    return f"{' ' * width}│[dark_orange]{'█' * n}[/dark_orange]{' ' * (width - n)}"
