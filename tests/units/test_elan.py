@@ -105,9 +105,9 @@ def eaf(slots, tiers, header=""):
         time = "" if value is None else f' TIME_VALUE="{value}"'
         lines.append(f'<TIME_SLOT TIME_SLOT_ID="{name}"{time}/>')
     lines.append("</TIME_ORDER>")
-    for name, parent, annotations in tiers:
+    for name, parent, listed in tiers:
         lines.append(f'<TIER TIER_ID="{name}"' + (f' PARENT_REF="{parent}">' if parent else ">"))
-        for identifier, at, text in annotations:
+        for identifier, at, text in listed:
             kind, where = (
                 ("REF", f'ANNOTATION_REF="{at}"')
                 if isinstance(at, str)
@@ -193,7 +193,7 @@ def test_a_bad_tier_costs_the_others_nothing(tmp_path):
     for name, message in wrong.items():
         with pytest.raises(InputError, match=message):
             read_labels(file, tier=name)
-    with pytest.raises(InputError, match="goes from 0.4 to 0.3 s"):
+    with pytest.raises(InputError, match=r"goes from 0.4 to 0.3 s"):
         read_tiers(file)
 
 
@@ -213,5 +213,5 @@ def test_times_count_from_the_origin_of_the_recording(tmp_path):
     file = written(tmp_path, eaf({"a": 100, "b": 400}, tiers, single))
     assert read_labels(file, recording="other") == ((0.05, 0.35, "ja"),)
     file = written(tmp_path, eaf({"a": 100, "b": 400}, tiers, single.replace("-50", "soon")))
-    with pytest.raises(InputError, match="time origin of x.mp4 is 'soon'; expected whole milli"):
+    with pytest.raises(InputError, match=r"time origin of x.mp4 is 'soon'; expected whole milli"):
         read_labels(file)

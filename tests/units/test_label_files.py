@@ -94,7 +94,7 @@ def test_a_bad_tier_of_a_text_grid_costs_the_others_nothing(tmp_path):
     good = text_grid([(0, 2, "ja")]).splitlines()
     file.write_text("\n".join([*good[:6], "2", *good[7:], *bad[7:]]), "utf-8")
     assert read_labels(file) == ((0.0, 2.0, "ja"),)
-    with pytest.raises(InputError, match="“b” starts at 0.9 s, before “a”"):
+    with pytest.raises(InputError, match=r"“b” starts at 0.9 s, before “a”"):
         read_labels(file, kind="phones")
 
 
@@ -164,7 +164,7 @@ def test_tables_of_several_recordings(tmp_path):
     with pytest.raises(InputError, match=r"holds 2 recordings"):
         read_labels(file)
     file.write_text("file,start,end,label\na/x.wav,0,1,one\nb/x.flac,0,1,two\n", "utf-8")
-    with pytest.raises(InputError, match="a/x.wav and b/x.flac are both named “x”"):
+    with pytest.raises(InputError, match=r"a/x.wav and b/x.flac are both named “x”"):
         read_labels(file, recording="x")
 
 
@@ -199,7 +199,7 @@ def test_ctm(tmp_path):
         read_labels(file)
     file.write_text("c1.wav 1 0.1 0.2 ja\n", "utf-8")
     assert len(read_labels(file)) == len(read_labels(file, recording="c1")) == 1
-    with pytest.raises(InputError, match="holds labels of c1.wav and not of “c2”"):
+    with pytest.raises(InputError, match=r"holds labels of c1.wav and not of “c2”"):
         read_labels(file, recording="c2")
     file.write_text("c1 1 0.1 ja\n", "utf-8")
     with pytest.raises(InputError, match="line 1: 4 columns; expected recording, channel, start"):

@@ -19,7 +19,7 @@ from cuelens.units import (
     VoicedWindows,
 )
 from cuelens.units.emodb_labels import find_emodb_labels
-from cuelens.units.kinds import are_named, full_names, kind_of, layout_of, unit_parameters
+from cuelens.units.kinds import are_named, full_names, grid_of, kind_of, layout_of, unit_parameters
 
 
 def made(duration_s=1.0, start_s=0.0):
@@ -129,7 +129,7 @@ def test_emodb_labels_of_another_clip_are_not_cut(tmp_path):
     file.write_text(LABLAUT)
     spec = UnitSpec.parse(f"phones:{file}")
     assert spec.of_clip("03a02Fc.wav", made(0.5)).labels[-1] == (0.35, 0.5, "s")
-    with pytest.raises(InputError, match="“s” ends at 0.600 s and the clip at 0.500 s"):
+    with pytest.raises(InputError, match=r"“s” ends at 0.600 s and the clip at 0.500 s"):
         spec.of_clip("mine.wav", made(0.5)).decompose(made(0.5))
 
 
@@ -189,3 +189,19 @@ def test_layouts_and_names():
         "n_bands": 8,
         "scale": "mel",
     }
+
+
+def test_cells_are_a_grid_of_parts_and_times():
+    audio = made()
+    words = Segments(labels=[(0.1, 0.4, "ja, so"), (0.4, 0.9, "ja")], kind="words")
+    product = UnitProduct(times=words, parts=HarmonicBands()).decompose(audio).units
+    grid = grid_of(product)
+    assert grid.parts == HarmonicBands().names
+    assert [time.name for time in grid.times] == ["(pause)", "ja, so", "ja", "(pause)"]
+    assert [time.start_s for time in grid.times] == [0.0, 0.1, 0.4, 0.9]
+    assert grid.named
+    cells = UnitProduct(times=TimeWindows(window_s=0.5), parts=FrequencyBands(n_bands=3))
+    assert not grid_of(cells.decompose(audio).units).named
+    assert grid_of(words.decompose(audio).units) is None
+    assert grid_of(product[:-1]) is None
+    assert grid_of([*product[::2], *product[1::2]]) is None
