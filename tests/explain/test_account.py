@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cuelens import Audio, EmoLime
+from cuelens import Audio, EmoLime, InputError
 from cuelens.explain.account import ENGLISH, unit_account
 from cuelens.testing import BandModel, noise
 from cuelens.units import FrequencyBands, HarmonicPercussive, Segments, TimeWindows, UnitProduct
@@ -128,3 +128,23 @@ def test_other_units_are_named_one_by_one(units, phrases):
     weights[[1, 2]] = 0.25
     text = unit_account(with_weights(found, weights))
     assert all(phrase in text for phrase in phrases)
+
+
+@pytest.mark.parametrize("kind", ["turns", "supply", "answer", "unit at"])
+def test_segments_of_any_kind_are_called_units(kind):
+    audio = Audio(samples=noise(), sample_rate=16_000)
+    segments = Segments(labels=[(0.1, 0.3, "a"), (0.3, 0.5, "b")], kind=kind)
+    found = EmoLime(units=segments).explain(BandModel(band_hz=(500.0, 3000.0)), audio)
+    assert found.method.parameters["units"] == kind
+    assert "With every unit missing" in found.account
+
+
+def test_words_for_units_say_one_and_many():
+    audio = Audio(samples=noise(), sample_rate=16_000)
+    phones = Segments(labels=[(0.1, 0.3, "a")], kind="phones")
+    found = EmoLime(units=phones).explain(BandModel(band_hz=(500.0, 3000.0)), audio)
+    assert "With every Laut missing" in unit_account(
+        found, words={**ENGLISH, "phones": "Laut|Laute"}
+    )
+    with pytest.raises(InputError, match=r"words\['phones'\] is 'Laut'; expected one and many"):
+        unit_account(found, words={**ENGLISH, "phones": "Laut"})

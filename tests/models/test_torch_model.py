@@ -225,3 +225,10 @@ def test_pictures_of_windows_are_those_that_the_model_answers_to(duration_s):
         held = shown.times_s[:, 0] * 16_000
         assert set(held.round().astype(int)) <= set(starts)
         assert len(held) >= 2
+
+
+def test_options_of_published_weights_are_read_like_those_of_other_models():
+    with pytest.raises(InputError, match=r"model option 'cut=none'; expected .* of trim="):
+        load_model("resnetsmall:weights.pth?cut=none")
+    with pytest.raises(InputError, match="model option 'trim='; expected NAME=VALUE"):
+        load_model("resnetsmall:weights.pth?trim=")

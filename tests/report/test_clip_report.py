@@ -17,7 +17,14 @@ from cuelens.explain.figures import plot_spectrogram, plot_weights
 from cuelens.report import ClipReport
 from cuelens.report.encode import flac_bytes, spectrogram_png
 from cuelens.testing import BandModel, speech_like
-from cuelens.units import FrequencyBands, HarmonicBands, Segments, UnitProduct
+from cuelens.units import (
+    FrequencyBands,
+    HarmonicBands,
+    HarmonicPercussive,
+    Segments,
+    TimeWindows,
+    UnitProduct,
+)
 
 MODEL = BandModel(band_hz=(500.0, 3000.0))
 NASTY = "<script>alert('x')</script>&\"{{7*7}}"
@@ -193,6 +200,39 @@ def test_cells_lie_where_they_are(tmp_path):
     assert section.count('<div class="tint') == len(explanation.units)
     assert "left:37.500%;width:25.000%;right:auto" in section
     assert "4000–8000 Hz, will 0.30–0.50 s" in section
+    strip = section[section.index('<div class="names">') :]
+    strip = strip[: strip.index("</div>")]
+    assert re.findall(r">([^<>]+)</span>", strip) == ["&lt;das&gt;", "will", "sie"]
+    assert re.findall(r"left:(.*?)%;width:(.*?)%", strip)[1] == ("37.500", "25.000")
+    shown = [
+        float(weight.replace("−", "-"))
+        for weight in re.findall(r'<td class="value">([+−][\d.]+)', section)
+    ]
+    expected = sorted(explanation.target_weights, key=lambda weight: -abs(weight))
+    assert shown == pytest.approx(expected, abs=5e-4)
+
+
+def test_parts_of_words_tint_the_word_by_their_sum(tmp_path):
+    units = UnitProduct(times=WORDS, parts=HarmonicPercussive())
+    explanation, _, report = write(tmp_path, units=units, samples=300)
+    text = report.read_text(encoding="utf-8")
+    section = text[text.index('id="h-bands"') : text.index('id="h-listen"')]
+    assert "When, and in which part of the sound, the reasons lie" in section
+    n_times = len(explanation.units) // 3
+    sums = explanation.target_weights.reshape(3, n_times).sum(axis=0)
+    found = {}
+    for side, left, alpha in re.findall(
+        r'class="tint (\w+)".*?left:(.*?)%.*?--alpha:([\d.]+)', section
+    ):
+        if float(alpha) > 0:
+            assert left not in found
+            found[left] = float(alpha) * (1 if side == "supports" else -1)
+    expected = {
+        f"{100 * unit.start_s / 0.8:.3f}": 0.5 * total / abs(sums).max()
+        for unit, total in zip(explanation.units[:n_times], sums, strict=True)
+        if 0.5 * abs(total) / abs(sums).max() >= 5e-4
+    }
+    assert found == pytest.approx(expected, abs=5e-4)
 
 
 def test_figures_name_words_along_time():
@@ -210,3 +250,30 @@ def test_figures_name_words_along_time():
     for axes in (ax, plot_spectrogram(audio, explanation)):
         named = {text.get_text(): text.xy[0] for text in axes.texts}
         assert named == pytest.approx({"<das>": 0.2, "will": 0.4, "sie": 0.7})
+
+
+@pytest.mark.parametrize("times", [WORDS, TimeWindows(window_s=0.4)])
+def test_figures_show_cells_as_a_grid(times):
+    audio = Audio(samples=speech_like(duration_s=0.8), sample_rate=16_000)
+    units = UnitProduct(times=times, parts=FrequencyBands(n_bands=2))
+    explanation = EmoLime(units=units, samples=200).explain(MODEL, audio)
+    n_times = len(explanation.units) // 2
+    ax = plot_weights(explanation)
+    table = explanation.target_weights.reshape(2, n_times)
+    np.testing.assert_array_equal(ax.images[0].get_array(), table)
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["0–1689 Hz", "1689–8000 Hz"]
+    named = times is WORDS
+    columns = [tick.get_text() for tick in ax.get_xticklabels()]
+    assert columns == (
+        ["(pause)", "<das>", "will", "(pause)", "sie"] if named else ["0.00 s", "0.40 s"]
+    )
+    row = explanation.target_index
+    sure = np.ones(2 * n_times, dtype=bool)
+    if explanation.ci_low is not None:
+        sure = explanation.ci_low[row] * explanation.ci_high[row] > 0
+    sure &= abs(explanation.target_weights) > 0.05 * abs(explanation.target_weights).max()
+    assert [text.get_text().replace("−", "-") for text in ax.texts] == [
+        f"{weight:+.2f}" for weight in explanation.target_weights[sure]
+    ]
+    below = {text.get_text(): text.xy[0] for text in plot_spectrogram(audio, explanation).texts}
+    assert below == pytest.approx({"<das>": 0.2, "will": 0.4, "sie": 0.7} if named else {})

@@ -8,6 +8,7 @@ from parselmouth.praat import call
 
 from cuelens import InputError
 from cuelens.units import read_labels, read_tiers
+from cuelens.units.label_files import names_recordings
 
 WORDS = [(0.1, 0.4, "ja"), (0.4, 0.75, 'sie "sagt"'), (0.9, 1.3, "Grüße")]
 PHONES = [(0.1, 0.2, "j"), (0.2, 0.4, "a:")]
@@ -87,6 +88,16 @@ def test_unknown_tiers_are_listed(praat_grid, tmp_path):
         read_labels(file, kind="syllables")
 
 
+def test_a_bad_tier_of_a_text_grid_costs_the_others_nothing(tmp_path):
+    file = tmp_path / "clip.TextGrid"
+    bad = text_grid([(0, 1, "a"), (0.9, 2, "b")], "phones").splitlines()
+    good = text_grid([(0, 2, "ja")]).splitlines()
+    file.write_text("\n".join([*good[:6], "2", *good[7:], *bad[7:]]), "utf-8")
+    assert read_labels(file) == ((0.0, 2.0, "ja"),)
+    with pytest.raises(InputError, match=r"“b” starts at 0.9 s, before “a”"):
+        read_labels(file, kind="phones")
+
+
 def test_latin_1_is_refused(tmp_path):
     file = tmp_path / "clip.TextGrid"
     file.write_bytes(text_grid([(0, 1, "Grüße")]).encode("latin-1"))
@@ -117,6 +128,9 @@ def test_tables(tmp_path):
         ),
         ("start,end,label\n0,nan,a\n", "line 2: the end is 'nan'"),
         ("start,end,label\n", "no tier of intervals with times"),
+        ("start,end,label,end\n0,1,a,2\n", "start, end, label, end; expected every name once"),
+        ("start,end,label\n0,1," + 200_000 * "a", "no table .*field larger than field limit"),
+        ("start,end," + 200_000 * "a" + "\n", "no table .*field larger than field limit"),
     ],
 )
 def test_wrong_tables_say_where(tmp_path, content, message):
@@ -124,6 +138,49 @@ def test_wrong_tables_say_where(tmp_path, content, message):
     file.write_text(content, "utf-8")
     with pytest.raises(InputError, match=message):
         read_labels(file)
+
+
+def test_a_bad_tier_costs_the_others_nothing(tmp_path):
+    file = tmp_path / "clip.csv"
+    rows = ("words,0.1,0.4,ja", "words,0.4,0.9,so", "notes,0,1,x", "notes,0.5,2,y", "late,soon,2,z")
+    file.write_text("\n".join(("tier,start,end,label", *rows)), "utf-8")
+    assert read_labels(file) == ((0.1, 0.4, "ja"), (0.4, 0.9, "so"))
+    with pytest.raises(InputError, match=r"line 5: “y” starts at 0.5 s, before “x” \(line 4\)"):
+        read_labels(file, tier="notes")
+    with pytest.raises(InputError, match="line 6: the start is 'soon'"):
+        read_labels(file, tier="late")
+    with pytest.raises(InputError, match="line 5: “y” starts"):
+        read_tiers(file)
+
+
+def test_tables_of_several_recordings(tmp_path):
+    file = tmp_path / "all.csv"
+    rows = ("a/x.wav,0,1,one", "a/y.wav,0.5,1.5,two", "a/y.wav,1.5,2,three")
+    file.write_text("\n".join(("file,start,end,label", *rows)), "utf-8")
+    assert read_labels(file, recording="x") == ((0.0, 1.0, "one"),)
+    assert read_labels(file, recording="y") == ((0.5, 1.5, "two"), (1.5, 2.0, "three"))
+    with pytest.raises(InputError, match=r"holds labels of a/x.wav, a/y.wav and not of “z”"):
+        read_labels(file, recording="z")
+    with pytest.raises(InputError, match=r"holds 2 recordings"):
+        read_labels(file)
+    file.write_text("file,start,end,label\na/x.wav,0,1,one\nb/x.flac,0,1,two\n", "utf-8")
+    with pytest.raises(InputError, match=r"a/x.wav and b/x.flac are both named “x”"):
+        read_labels(file, recording="x")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "named"),
+    [
+        ("all.ctm", "", True),
+        ("all.csv", "File;start;end;label\n", True),
+        ("all.csv", "start,end,label\n", False),
+        ("all.csv", 200_000 * "a", False),
+        ("all.TextGrid", "", False),
+    ],
+)
+def test_files_that_name_their_recordings(tmp_path, name, content, named):
+    (tmp_path / name).write_text(content, "utf-8")
+    assert names_recordings(tmp_path / name) is named
 
 
 CTM = ";; made by hand\nc1 1 0.10 0.30 ja 0.98\nc1 1 0.40 0.35 nein\n\nc2 A 0.00 0.50 so 1.0\n"
@@ -136,8 +193,14 @@ def test_ctm(tmp_path):
     assert [label.name for label in labels] == ["ja", "nein"]
     assert [label.end_s for label in labels] == pytest.approx([0.4, 0.75])
     assert read_labels(file, recording="c2") == ((0.0, 0.5, "so"),)
-    with pytest.raises(InputError, match=r"holds 2 recordings \(c1, c2, ...\) and not “c3”"):
+    with pytest.raises(InputError, match=r"holds labels of c1, c2 and not of “c3”; expected the"):
         read_labels(file, recording="c3")
+    with pytest.raises(InputError, match=r"holds 2 recordings \(c1, c2\); expected to be told"):
+        read_labels(file)
+    file.write_text("c1.wav 1 0.1 0.2 ja\n", "utf-8")
+    assert len(read_labels(file)) == len(read_labels(file, recording="c1")) == 1
+    with pytest.raises(InputError, match=r"holds labels of c1.wav and not of “c2”"):
+        read_labels(file, recording="c2")
     file.write_text("c1 1 0.1 ja\n", "utf-8")
     with pytest.raises(InputError, match="line 1: 4 columns; expected recording, channel, start"):
         read_labels(file)

@@ -125,6 +125,12 @@ def test_wrong_labels_are_refused(labels, message):
         Segments(labels=labels, kind="words")
 
 
+@pytest.mark.parametrize("kind", ["", " ", None])
+def test_segments_are_something(kind):
+    with pytest.raises(InputError, match="expected what the segments are, such as words"):
+        Segments(labels=[(0.0, 0.3, "a")], kind=kind)
+
+
 def test_labels_of_another_recording_are_refused():
     units = Segments(labels=[(0.0, 1.021, "a")], source="x.TextGrid")
     with pytest.raises(InputError, match=r"x.TextGrid: “a” ends at 1.021 s and the clip at 1.000"):

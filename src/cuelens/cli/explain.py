@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cuelens.cli.console import MODEL_HELP, err, print_error
 from cuelens.cli.explain_clip import checked_model, explain_one
+from cuelens.cli.explain_options import own_settings, refuse_idle
 from cuelens.errors import CuelensError
 
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     _Made = tuple[Explanation, RemovalCurve | None, EmoLime | MapExplainer]
 
 _N_REFERENCES = 60  # clips of a corpus searched for concepts
+_QUESTION = "What is asked"
+_UNITS = "What is left out (emolime)"
+_CUES = "Cues, and what they are compared with"
+_EFFORT = "How weights are found"
+_RESULTS = "Results"
 _SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".aif")
 
 
@@ -74,6 +80,7 @@ class VariantName(StrEnum):
 
 
 def explain(
+    context: typer.Context,
     clips: Annotated[
         list[Path],
         typer.Argument(
@@ -82,48 +89,79 @@ def explain(
     ],
     model: Annotated[
         str,
-        typer.Option(help=MODEL_HELP),
+        typer.Option(help=MODEL_HELP, metavar="MODEL", rich_help_panel=_QUESTION),
     ] = "emodb-cnn",
     explainer: Annotated[
         ExplainerName,
         typer.Option(
-            help="emolime: any model, by leaving bands or moments out; the others look inside a network (emodb-cnn, resnetsmall, your own log-mel network) and give a map over time and frequency."
+            help="emolime: any model, by leaving parts of the clip out. occlusion, grad-cam, integrated-gradients, lrp and crp look inside a network (emodb-cnn, resnetsmall, your own log-mel network) and give a map over time and frequency.",
+            metavar="NAME",
+            rich_help_panel=_QUESTION,
         ),
     ] = ExplainerName.emolime,
     units: Annotated[
         str,
         typer.Option(
-            help="What emolime leaves out: bands; windows (moments); voiced-windows (between changes of level and voicing); cells (windows*bands); harmonics; harmonic-percussive; words, syllables or phones from labels, as words:FILE (TextGrid, ELAN, CTM, CSV, EmoDB lablaut; FILE#TIER names the tier; a folder holds a file a clip; for EmoDB clips FILE may be left out); or two, as words:FILE*bands."
+            help="bands; windows (moments); voiced-windows (moments between changes of level and voicing); cells; harmonics; harmonic-percussive; words:FILE, syllables:FILE, phones:FILE (labels: TextGrid, ELAN, CTM, CSV, EmoDB lablaut; words:FILE#TIER names a tier, words:FOLDER finds a file a clip, words alone those of EmoDB); or one of time and one of frequency, as `words:FILE*bands`.",
+            metavar="UNITS",
+            rich_help_panel=_UNITS,
         ),
     ] = "bands",
     target: Annotated[
         str | None,
-        typer.Option(help="Emotion to explain; by default the model's answer.", show_default=False),
+        typer.Option(
+            help="Emotion to explain; by default the model's answer.",
+            metavar="LABEL",
+            rich_help_panel=_QUESTION,
+            show_default=False,
+        ),
     ] = None,
     rather_than: Annotated[
         str | None,
         typer.Option(
             help="Ask why the target rather than this other emotion: weights share out the difference of the two.",
+            metavar="LABEL",
+            rich_help_panel=_QUESTION,
             show_default=False,
         ),
     ] = None,
     output: Annotated[
         OutputName,
         typer.Option(
-            help="What the weights share out: the probability, or its log-odds, which still differ where the model is all but sure."
+            help="What emolime's weights share out: the probability, or its log-odds, which still differ where the model is all but sure.",
+            rich_help_panel=_QUESTION,
         ),
     ] = OutputName.probability,
-    bands: Annotated[int, typer.Option(help="Number of frequency bands, 2 to 64.")] = 8,
+    bands: Annotated[
+        int,
+        typer.Option(
+            help="Number of frequency bands, 2 to 64.", metavar="N", rich_help_panel=_UNITS
+        ),
+    ] = 8,
     scale: Annotated[
-        BandScale, typer.Option(help="Scale on which the bands are equally wide.")
+        BandScale,
+        typer.Option(
+            help="Scale on which the bands are equally wide: mel, linear, bark, octave.",
+            metavar="SCALE",
+            rich_help_panel=_UNITS,
+        ),
     ] = BandScale.mel,
     window_s: Annotated[
-        float, typer.Option("--window", help="Length of time windows in seconds.")
+        float,
+        typer.Option(
+            "--window",
+            help="Length of time windows, those of cues and maps too, in seconds.",
+            metavar="SECONDS",
+            rich_help_panel=_UNITS,
+        ),
     ] = 0.15,
     layer: Annotated[
         str | None,
         typer.Option(
-            help="Layer of the network that grad-cam and crp look at.", show_default=False
+            help="Layer of the network that grad-cam and crp look at.",
+            metavar="NAME",
+            rich_help_panel=_EFFORT,
+            show_default=False,
         ),
     ] = None,
     cues: Annotated[
@@ -131,12 +169,15 @@ def explain(
         typer.Option(
             "--cues/--no-cues",
             help="Find the moments that count, measure the voice there, and compare it with the literature.",
+            rich_help_panel=_CUES,
         ),
     ] = True,
     baseline: Annotated[
         list[Path] | None,
         typer.Option(
             help="Neutral recordings of the same speaker (files or folders) to compare the voice with; repeatable.",
+            metavar="PATH",
+            rich_help_panel=_CUES,
             show_default=False,
         ),
     ] = None,
@@ -144,57 +185,77 @@ def explain(
         str | None,
         typer.Option(
             help="Corpus the clips belong to: their speaker's neutral clips, else the corpus, become the baseline, and what the corpus shows is listed; crp looks for its concepts there. A name, folder or table as in `cuelens corpus list`.",
+            metavar="CORPUS",
+            rich_help_panel=_CUES,
             show_default=False,
         ),
     ] = None,
     estimator: Annotated[
         EstimatorName,
         typer.Option(
-            help="shapley: fair shares that add up to the answer; lime: linear fit as published."
+            help="shapley: fair shares that add up to the answer; lime: linear fit as published (both emolime).",
+            rich_help_panel=_EFFORT,
         ),
     ] = EstimatorName.shapley,
     variant: Annotated[
         VariantName,
         typer.Option(
-            help="lossless: bands that add up to the clip; published: mel and Griffin-Lim, for comparison (slow)."
+            help="lossless: parts that add up to the clip; published: mel bands and Griffin-Lim, for comparison (slow).",
+            rich_help_panel=_EFFORT,
         ),
     ] = VariantName.lossless,
     samples: Annotated[
         int | None,
         typer.Option(
-            help="Budget of model calls; all combinations of bands are tried while they fit it. [default: 1024; 64 if published]",
+            help="Budget of model calls; all combinations of units are tried while they fit it. [default: 1024, more for over 64 units; 64 if published]",
+            metavar="N",
+            rich_help_panel=_EFFORT,
             show_default=False,
         ),
     ] = None,
     precision: Annotated[
         float | None,
         typer.Option(
-            help="Stop sampling when the 95 % interval of every weight reaches no further than this, within --samples.",
+            help="Stop sampling when the 95 % interval of every weight reaches no further than this to either side, within --samples.",
+            metavar="WIDTH",
+            rich_help_panel=_EFFORT,
             show_default=False,
         ),
     ] = None,
     interactions: Annotated[
-        bool, typer.Option("--interactions", help="Also weigh pairs of bands (in the JSON).")
+        bool,
+        typer.Option(
+            "--interactions",
+            help="Also weigh pairs of bands (in the JSON).",
+            rich_help_panel=_EFFORT,
+        ),
     ] = False,
     trust: Annotated[
         TrustLevel,
         typer.Option(
-            help="How far the explanation can be trusted: quick, from what was evaluated anyway; full, also with other sound in the gaps, faint noise, shifts and codecs (several times the work)."
+            help="How far the explanation can be trusted: quick, from what was evaluated anyway; full, also with other sound in the gaps, faint noise, shifts and codecs (several times the work).",
+            rich_help_panel=_RESULTS,
         ),
     ] = TrustLevel.quick,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 42,
+    seed: Annotated[
+        int, typer.Option(help="Seed of everything random.", metavar="N", rich_help_panel=_EFFORT)
+    ] = 42,
     out_dir: Annotated[
         Path | None,
         typer.Option(
             "--out",
             help="Folder for reports: OUT/STEM/report.html, explanation.json, figures, sounds.",
+            metavar="FOLDER",
+            rich_help_panel=_RESULTS,
             show_default=False,
         ),
     ] = None,
     json_output: Annotated[
         bool,
         typer.Option(
-            "--json", help="Print JSON instead of tables (one line a clip if there are several)."
+            "--json",
+            help="Print JSON instead of tables (one line a clip if there are several).",
+            rich_help_panel=_RESULTS,
         ),
     ] = False,
 ) -> None:
@@ -203,7 +264,7 @@ def explain(
     Prints the answer, a weight for every band (above 0 supports the target), the cues at the moments
     that count, and an account in plain sentences. With **--out** it writes a report to look at and
     listen to. Cues are compared with the rest of the clip unless **--baseline** or **--corpus**
-    gives neutral speech of the speaker, which says more.
+    gives neutral speech of the speaker, which says more. No option is needed to begin.
 
     Examples
     --------
@@ -215,23 +276,29 @@ def explain(
 
     - `cuelens explain clip.wav --target anger --rather-than happiness`
 
+    - `cuelens explain clip.wav --units words:clip.TextGrid --out results`
+
+    - `cuelens explain recordings/*.wav --units "words:labels*bands"` (labels: a folder)
+
     - `cuelens explain clip.wav --explainer lrp --out results` (needs the extra `torch`)
     """
     from cuelens.corpora import load_corpus
-    from cuelens.errors import InputError
     from cuelens.explain import MAP_EXPLAINERS, EmoLime
     from cuelens.models import load_model
     from cuelens.report import CueSettings, carried_cues, make_folder  # start-up time
     from cuelens.units import FrequencyBands, TimeWindows, UnitSpec
 
     chosen: EmoLime | MapExplainer
-    labelled = None
+    spec = labelled = None
+    given = _given(context)
+    settings = own_settings(explainer.value, given)
     if explainer is ExplainerName.emolime:
         spec = UnitSpec.parse(
             units,
             bands=FrequencyBands(n_bands=bands, scale=scale.value),
             windows=TimeWindows(window_s=window_s),
         )
+        spec.check_clips(clips)
         labelled = spec if spec.needs_labels else None
         chosen = EmoLime(  # with labels, the units of each clip take the place of the windows
             units=spec.windows if spec.needs_labels else spec.units(),
@@ -244,16 +311,8 @@ def explain(
             seed=seed,
         )
     else:
-        settings = {"window_s": window_s}
-        if precision is not None or output is not OutputName.probability:
-            raise InputError(
-                f"--precision and --output are for emolime; {explainer.value} explains logits"
-            )
-        if layer is not None:
-            if explainer not in (ExplainerName.grad_cam, ExplainerName.crp):
-                raise InputError(f"--layer is for grad-cam and crp; {explainer.value} has none")
-            settings["layer"] = layer  # type: ignore[assignment]
-        chosen = MAP_EXPLAINERS[explainer.value](**settings)
+        chosen = MAP_EXPLAINERS[explainer.value](window_s=window_s, **settings)
+    refuse_idle(given, explainer=explainer.value, variant=variant.value, cues=cues, units=spec)
     loaded = load_model(model)
     known = None if corpus is None else load_corpus(corpus)
     if out_dir is not None:
@@ -296,6 +355,15 @@ def explain(
         if len(clips) > 1:
             err.print(f"{failed} of {len(clips)} clips could not be explained")
         raise typer.Exit(2)
+
+
+def _given(context: typer.Context) -> dict[str, Any]:
+    """Options that stand on the command line, by the names of their parameters."""
+    return {
+        name: value.value if isinstance(value, StrEnum) else value
+        for name, value in context.params.items()
+        if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    }
 
 
 def _references(corpus: Corpus | None) -> tuple[Audio, ...]:

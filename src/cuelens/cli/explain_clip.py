@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,14 +17,18 @@ from rich.table import Table
 from cuelens.cli.console import err, out, progress_bar
 
 if TYPE_CHECKING:
+    from cuelens.audio import Audio
     from cuelens.cues import CarriedCues, CueReport
     from cuelens.evaluate.gate import Gate
-    from cuelens.explain import EmoLime, MapExplainer
+    from cuelens.explain import EmoLime, Explanation, MapExplainer
     from cuelens.models import Model
     from cuelens.report import ClipReport, CueSettings
     from cuelens.units import UnitSpec
 
-_BAR_WIDTH = 12
+_BAR_WIDTH, _SHORTEST_BAR = 12, 4
+_NUMBERS_WIDTH = 9  # of a weight and what separates columns; an interval takes twice as much
+_FEWEST_PAIRS = 8  # of orders in which the units are put together, where no budget is given
+_WIDE = 1 / 8  # of the largest weight
 _MOST_ROWS = 24  # of cells in the terminal; the report lists all
 
 
@@ -63,8 +68,8 @@ def explain_one(
     from cuelens.report import explain_clip
 
     audio = load_audio(clip, sample_rate=model.sample_rate, start_s=start_s, end_s=end_s)
-    if units is not None and isinstance(explainer, EmoLime):
-        explainer = replace(explainer, units=units.of_clip(clip, audio))
+    if isinstance(explainer, EmoLime):
+        explainer = _of_clip(explainer, units, clip, audio, part=end_s is not None)
     report = explain_clip(
         model,
         audio,
@@ -77,7 +82,8 @@ def explain_one(
         thorough=thorough,
         watch=watch,
     )
-    for note in report.notes:
+    hint = precision_hint(report.explanation)
+    for note in (*report.notes, *([hint] if hint else [])):
         err.print(f"[yellow]note:[/yellow] {escape(note)}", highlight=False)
     page = None if folder is None else report.save(folder)
     if as_json:
@@ -89,6 +95,44 @@ def explain_one(
             out.print(f"  report: {page}", markup=False, highlight=False, soft_wrap=True)
             out.print()
     return page
+
+
+def _of_clip(
+    explainer: EmoLime, units: UnitSpec | None, clip: Path, audio: Audio, *, part: bool
+) -> EmoLime:
+    """The explainer with the units of this clip, and a budget for as many."""
+    if units is not None:
+        explainer = replace(explainer, units=units.of_clip(clip, audio, part=part))
+    return with_budget(explainer, explainer.units.n_units(audio.duration_s))
+
+
+def with_budget(explainer: EmoLime, n_units: int) -> EmoLime:
+    """Where no budget was given, one in which sampled weights of so many units have intervals.
+
+    Of more than 64 units, 1024 versions of the clip hold fewer than eight pairs of orders, and
+    Student's t of so few widens the intervals.
+    """
+    from cuelens.explain.emolime import DEFAULT_SAMPLES
+
+    if explainer.samples is not None or explainer.variant == "published":
+        return explainer
+    needed = 2 + 2 * _FEWEST_PAIRS * (n_units - 1)
+    return replace(explainer, samples=needed) if needed > DEFAULT_SAMPLES else explainer
+
+
+def precision_hint(explanation: Explanation) -> str:
+    """How to get narrower intervals, where they are wide; empty where they are not."""
+    parameters = explanation.method.parameters
+    reach = float(parameters.get("reach", 0.0))
+    largest = float(abs(explanation.target_weights).max())
+    if reach <= max(_WIDE * largest, parameters.get("precision", 0.0)):
+        return ""
+    return (
+        f"95 % intervals reach up to {reach:.2g} to either side, with the largest weight "
+        f"{largest:.2g}: --samples {4 * int(parameters['samples'])}, four times the work, makes "
+        f"them half as wide; with --precision {_WIDE * largest:.1g} beside it, sampling stops where "
+        "they reach no further than that"
+    )
 
 
 def checked_model(model: Model) -> Gate:
@@ -112,11 +156,19 @@ def print_explanation(report: ClipReport) -> None:
     table = Table(box=None, pad_edge=False)
     called, units = unit_words(explanation), explanation.units
     kind, names = called["kind"], full_names(units)
-    table.add_column(called["one"], justify="right", no_wrap=True)
-    table.add_column("against | supports", no_wrap=True)
-    table.add_column("weight", justify="right", no_wrap=True)
+    if layout_of(units) == "cells":  # long names: times only where they are needed
+        counts = Counter(unit.name for unit in units)
+        names = tuple(
+            unit.name if counts[unit.name] == 1 else name
+            for unit, name in zip(units, names, strict=True)
+        )
+    room = out.width - max(map(len, names)) - (_NUMBERS_WIDTH if exact else 3 * _NUMBERS_WIDTH)
+    bar_width = max(_SHORTEST_BAR, min(_BAR_WIDTH, room // 2))
+    table.add_column(called["one"], justify="right")
+    table.add_column("against | supports" if bar_width == _BAR_WIDTH else "− | +", no_wrap=True)
+    table.add_column("weight", justify="right", no_wrap=True, min_width=6)
     if not exact:
-        table.add_column("95 % interval", no_wrap=True)
+        table.add_column("95 % interval", no_wrap=True, min_width=16)
     largest = max(float(abs(explanation.target_weights).max()), 1e-9)
     order: Sequence[int] = range(len(units))
     if layout_of(units) == "frequency":
@@ -126,7 +178,7 @@ def print_explanation(report: ClipReport) -> None:
         order = sorted(int(index) for index in strongest)
     for index in order:
         weight = float(explanation.target_weights[index])
-        cells = [escape(names[index]), _bar(weight / largest), f"{weight:+.3f}"]
+        cells = [escape(names[index]), _bar(weight / largest, bar_width), f"{weight:+.3f}"]
         if explanation.ci_low is not None and explanation.ci_high is not None:
             low, high = explanation.ci_low[row, index], explanation.ci_high[row, index]
             cells.append(f"{low:+.3f} to {high:+.3f}")
@@ -198,8 +250,8 @@ def _cue_table(cues: CueReport) -> Table:
     return table
 
 
-def _bar(share: float) -> str:
-    n = round(abs(share) * _BAR_WIDTH)
+def _bar(share: float, width: int) -> str:
+    n = round(abs(share) * width)
     if share < 0:
-        return f"{' ' * (_BAR_WIDTH - n)}[blue]{'█' * n}[/blue]│{' ' * _BAR_WIDTH}"
-    return f"{' ' * _BAR_WIDTH}│[dark_orange]{'█' * n}[/dark_orange]{' ' * (_BAR_WIDTH - n)}"
+        return f"{' ' * (width - n)}[blue]{'█' * n}[/blue]│{' ' * width}"
+    return f"{' ' * width}│[dark_orange]{'█' * n}[/dark_orange]{' ' * (width - n)}"

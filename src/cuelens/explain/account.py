@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cuelens.errors import InputError
 from cuelens.units.kinds import are_named, layout_of
 
 if TYPE_CHECKING:
@@ -94,6 +95,18 @@ ENGLISH: Mapping[str, str] = {
     "and": " and ",
 }
 
+_UNITS = (
+    "frequency bands",
+    "time windows",
+    "voiced windows",
+    "phones",
+    "syllables",
+    "words",
+    "segments",
+    "harmonics",
+    "harmonic, percussive, residual",
+    "cells",
+)
 _LOW_FIDELITY = 0.5
 _NO_FIDELITY = 0.05
 _SHARE = 0.6  # bands are named until they hold this share of the support
@@ -217,7 +230,12 @@ def unit_words(explanation: Explanation, words: Mapping[str, str] = ENGLISH) -> 
     kind = str(explanation.method.parameters.get("units", "frequency bands"))
     if layout_of(explanation.units) == "cells":
         kind = "cells"
-    one, many = words[kind if kind in words else "other units"].split("|")
+    key = kind if kind in _UNITS else "other units"
+    one, bar, many = words[key].partition("|")
+    if not (one and bar and many):
+        raise InputError(
+            f"words[{key!r}] is {words[key]!r}; expected one and many, as in word|words"
+        )
     return {"one": one, "kind": many}
 
 

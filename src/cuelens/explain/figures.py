@@ -5,6 +5,7 @@ One palette everywhere, readable without colour vision: orange supports, blue sp
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from cuelens.errors import InputError
 from cuelens.features.log_mel import hz_to_mel, mel_to_hz
 from cuelens.typing import FloatArray
 from cuelens.units.frequency_bands import short_time_transform
-from cuelens.units.kinds import are_named
+from cuelens.units.kinds import Grid, are_named, grid_of
 from cuelens.units.segments import PAUSE
 
 if TYPE_CHECKING:
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
     from cuelens.audio import Audio
     from cuelens.explain.dose_responses import DoseResponses
     from cuelens.explain.explanation import Explanation
+    from cuelens.units import Unit
 
 SUPPORTS = "#c2561a"
 AGAINST = "#2a6ebb"
 NEUTRAL = "#6b6b6b"
 SPECTROGRAM_RANGE_DB = 70.0
+_FAINT = 0.05  # of the largest weight: less is not written into its cell
 
 
 def new_axes(width_in: float = 5.2, height_in: float = 3.2) -> Axes:
@@ -50,10 +53,14 @@ def plot_weights(explanation: Explanation, ax: Axes | None = None) -> Axes:
     """Weights of the units for the target with 95 % intervals.
 
     Bands lie above each other, low frequencies at the bottom; words, phones and other segments
-    with names lie along time.
+    with names lie along time.  Cells are a table of colours, with the weight where the interval
+    excludes 0.
     """
     if are_named(explanation.units):
         return _plot_along_time(explanation, ax)
+    grid = grid_of(explanation.units)
+    if grid is not None:
+        return _plot_grid(explanation, grid, ax)
     ax = ax or new_axes(5.2, 1.2 + 0.28 * len(explanation.units))
     row = explanation.target_index
     weights = explanation.target_weights
@@ -74,7 +81,7 @@ def plot_weights(explanation: Explanation, ax: Axes | None = None) -> Axes:
 def _plot_along_time(explanation: Explanation, ax: Axes | None) -> Axes:
     """Weights of segments as bars over the time they take, names below."""
     units, row = explanation.units, explanation.target_index
-    ax = ax or new_axes(_width_in(explanation), 2.6)
+    ax = ax or new_axes(_width_in(units), 2.6)
     weights = explanation.target_weights
     starts = np.array([unit.start_s for unit in units])
     lengths = np.array([unit.end_s for unit in units]) - starts
@@ -86,7 +93,7 @@ def _plot_along_time(explanation: Explanation, ax: Axes | None) -> Axes:
         ax.errorbar(middle, weights, yerr=reach, fmt="none", ecolor="black", capsize=1.5, lw=0.8)
     ax.axhline(0.0, color="black", lw=0.8)
     ax.set_xlim(0.0, explanation.clip.duration_s)
-    _name_units(ax, explanation)
+    _name_units(ax, units)
     ax.set_xlabel("time (s)", labelpad=12)
     ax.set_ylabel(f"weight for {explanation.target}", fontsize=8)
     ax.set_title(f"What supports “{explanation.target}”", fontsize=10)
@@ -95,10 +102,45 @@ def _plot_along_time(explanation: Explanation, ax: Axes | None) -> Axes:
     return ax
 
 
-def _name_units(ax: Axes, explanation: Explanation) -> None:
+def _plot_grid(explanation: Explanation, grid: Grid, ax: Axes | None) -> Axes:
+    """Weights of cells, parts above each other and times side by side, all of one size."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    shape = len(grid.parts), len(grid.times)
+    weights = explanation.target_weights.reshape(shape)
+    ax = ax or new_axes(float(np.clip(1.8 + 0.42 * shape[1], 5.2, 24.0)), 1.4 + 0.34 * shape[0])
+    reach = float(np.abs(weights).max()) or 1.0
+    shown = ax.imshow(
+        weights,
+        origin="lower",
+        aspect="auto",
+        cmap=LinearSegmentedColormap.from_list("weights", [AGAINST, "white", SUPPORTS]),
+        vmin=-reach,
+        vmax=reach,
+    )
+    certain = np.ones(shape, dtype=bool)
+    if explanation.ci_low is not None and explanation.ci_high is not None:
+        row = explanation.target_index
+        certain = (explanation.ci_low[row] * explanation.ci_high[row] > 0).reshape(shape)
+    certain &= np.abs(weights) > _FAINT * reach
+    for part, time in np.argwhere(certain):
+        text = f"{weights[part, time]:+.2f}".replace("-", "−")
+        strong = abs(weights[part, time]) > 0.6 * reach
+        colour = "white" if strong else "black"
+        ax.text(time, part, text, ha="center", va="center", fontsize=6, color=colour)
+    names = [time.name or f"{time.start_s:.2f} s" for time in grid.times]
+    ax.set_xticks(range(shape[1]), names, rotation=45, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(shape[0]), grid.parts)
+    ax.set_title(f"What supports “{explanation.target}”", fontsize=10)
+    ax.figure.colorbar(shown, ax=ax, label=f"weight: share of {explanation.quantity}", pad=0.01)
+    ax.tick_params(labelsize=8)
+    return ax
+
+
+def _name_units(ax: Axes, units: Sequence[Unit]) -> None:
     """Names of segments under the axis, pauses left out."""
-    for unit in explanation.units:
-        if unit.name != PAUSE:
+    for unit in units:
+        if unit.name not in ("", PAUSE):
             ax.annotate(
                 unit.name,
                 ((unit.start_s + unit.end_s) / 2, 0.0),
@@ -112,9 +154,9 @@ def _name_units(ax: Axes, explanation: Explanation) -> None:
             )
 
 
-def _width_in(explanation: Explanation) -> float:
+def _width_in(units: Sequence[Unit]) -> float:
     """Wide enough for the names of segments."""
-    return float(np.clip(0.28 * len(explanation.units), 6.4, 20.0))
+    return float(np.clip(0.28 * len(units), 6.4, 20.0))
 
 
 def plot_prediction(explanation: Explanation, ax: Axes | None = None) -> Axes:
@@ -136,7 +178,11 @@ def plot_prediction(explanation: Explanation, ax: Axes | None = None) -> Axes:
 def plot_spectrogram(audio: Audio, explanation: Explanation, ax: Axes | None = None) -> Axes:
     """Spectrogram of a clip on a mel axis, units tinted by their weight, or the map."""
     named = explanation.map is None and are_named(explanation.units)
-    ax = ax or new_axes(_width_in(explanation) if named else 6.4, 3.2)
+    units: Sequence[Unit] = explanation.units
+    grid = grid_of(units)
+    if grid is not None and grid.named:
+        named, units = True, grid.times
+    ax = ax or new_axes(_width_in(units) if named else 6.4, 3.2)
     image = spectrogram_db(audio)
     top_mel = float(hz_to_mel(audio.sample_rate / 2))
     shown = ax.imshow(
@@ -158,7 +204,7 @@ def plot_spectrogram(audio: Audio, explanation: Explanation, ax: Axes | None = N
     ax.set_yticks([float(hz_to_mel(hz)) for hz in ticks_hz], [str(hz) for hz in ticks_hz])
     ax.set_xlabel("time (s)")
     if named:
-        _name_units(ax, explanation)
+        _name_units(ax, units)
         ax.tick_params(axis="x", pad=14)
     ax.set_ylabel("frequency (Hz)")
     if _tinted(explanation) or explanation.map is not None:

@@ -65,8 +65,8 @@ def load_model(spec: str | Path) -> Model:
     if text.startswith("resnetsmall:"):
         from cuelens.models.resnet_small import load_published
 
-        file, _, trim = text.removeprefix("resnetsmall:").partition("?trim=")
-        return load_published(file, trim=trim or "edges")  # type: ignore[arg-type]
+        file, options = split_spec(text.removeprefix("resnetsmall:"), ("trim",))
+        return load_published(file, trim=options.get("trim", "edges"))  # type: ignore[arg-type]
     if _is_folder(text):
         return load_model_folder(spec)
     raise InputError(f"model {text!r}: neither a known name nor a folder; expected {_FORMS}")

@@ -16,7 +16,9 @@ from cuelens.features.log_mel import hz_to_mel
 from cuelens.report.encode import data_url, flac_bytes, spectrogram_png, wav_bytes
 from cuelens.report.moments import moments_context
 from cuelens.report.trust import TrustSection
-from cuelens.units.kinds import are_named, full_names, layout_of
+from cuelens.typing import FloatArray
+from cuelens.units.kinds import are_named, full_names, grid_of, layout_of
+from cuelens.units.segments import PAUSE
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -77,6 +79,8 @@ def clip_context(report: ClipReport) -> dict[str, Any]:
         "clip_name": report.clip_name,
         "prediction": _prediction(explanation),
         "bands": [] if windows and not are_named(explanation.units) else _bands(explanation),
+        "names": _names(explanation),
+        "overlap": _overlap(explanation),
         "scale": _scale(explanation),
         "spectrogram": data_url(spectrogram_png(audio), "image/png"),
         "time_ticks": _time_ticks(explanation.clip.duration_s),
@@ -156,14 +160,23 @@ def _scale(explanation: Explanation) -> float:
 
 
 def _bands(explanation: Explanation) -> list[dict[str, Any]]:
-    """Units as bars and as places in the spectrogram: bands from high to low, others in order."""
+    """Units as bars and as places in the spectrogram.
+
+    Bands from high to low, cells from the largest weight to the smallest, others in order.
+    """
     row, scale = explanation.target_index, _scale(explanation)
     top = float(hz_to_mel(explanation.clip.sample_rate_hz / 2))
     duration_s = explanation.clip.duration_s
     layout, names = layout_of(explanation.units), full_names(explanation.units)
-    order = range(len(explanation.units))
+    order = list(range(len(explanation.units)))
+    if layout == "frequency":
+        order.reverse()
+    elif layout == "cells":
+        order = np.argsort(-np.abs(explanation.target_weights), kind="stable").tolist()
+    tints = _tints(explanation)
+    darkest = max(float(np.abs(tints).max()), 1e-9)
     bands = []
-    for index in reversed(order) if layout == "frequency" else order:
+    for index in order:
         unit, weight = explanation.units[index], float(explanation.target_weights[index])
         low, high = (float(hz_to_mel(hz)) / top for hz in (unit.low_hz, unit.high_hz))
         band = {
@@ -174,7 +187,8 @@ def _bands(explanation: Explanation) -> list[dict[str, Any]]:
             "width": 100 * (unit.end_s - unit.start_s) / duration_s,
             "bar": 50 * abs(weight) / scale,
             "supports": weight > 0,
-            "alpha": 0.5 * abs(weight) / max(float(np.abs(explanation.target_weights).max()), 1e-9),
+            "tint": "supports" if tints[index] > 0 else "against",
+            "alpha": 0.5 * abs(float(tints[index])) / darkest,
             "from_top": 100 * (1 - high),
             "height": 100 * (high - low),
             "interval": None,
@@ -189,6 +203,39 @@ def _bands(explanation: Explanation) -> list[dict[str, Any]]:
             }
         bands.append(band)
     return bands
+
+
+def _overlap(explanation: Explanation) -> bool:
+    """Whether units lie on each other in the spectrogram, such as the harmonics of a word."""
+    regions = {(u.low_hz, u.high_hz, u.start_s, u.end_s) for u in explanation.units}
+    return len(regions) < len(explanation.units)
+
+
+def _tints(explanation: Explanation) -> FloatArray:
+    """What the place of each unit is tinted by: its weight, or those of all that lie there.
+
+    Of units in one place, the first holds the sum and the others 0.
+    """
+    places: dict[tuple[float, ...], int] = {}
+    tints: FloatArray = np.zeros(len(explanation.units))
+    for index, unit in enumerate(explanation.units):
+        place = (unit.low_hz, unit.high_hz, unit.start_s, unit.end_s)
+        tints[places.setdefault(place, index)] += explanation.target_weights[index]
+    return tints
+
+
+def _names(explanation: Explanation) -> list[dict[str, Any]]:
+    """What the times of cells are called, to stand under the spectrogram; pauses are left out."""
+    grid, duration_s = grid_of(explanation.units), explanation.clip.duration_s
+    return [
+        {
+            "name": time.name,
+            "left": 100 * time.start_s / duration_s,
+            "width": 100 * (time.end_s - time.start_s) / duration_s,
+        }
+        for time in (grid.times if grid is not None else ())
+        if time.name not in ("", PAUSE)
+    ]
 
 
 def _time_ticks(duration_s: float) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from glob import escape
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, get_args
@@ -201,7 +202,7 @@ def find_emodb_labels(clip: str | Path) -> Path:
         clip.parent.parent / "emodb-labels" / "lablaut",
     )
     for folder in folders:
-        found = sorted(folder.glob(f"{clip.stem}*.lablaut"))
+        found = sorted(folder.glob(f"{escape(clip.stem)}*.lablaut"))
         if found:
             return found[0]
     raise InputError(

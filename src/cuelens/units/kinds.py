@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from typing import Any, Literal
 
 from cuelens.units.components import Unit, Units
@@ -79,6 +79,45 @@ def are_named(units: Sequence[Unit]) -> bool:
     return layout_of(units) == "time" and any(
         unit.name != f"{unit.start_s:.2f}–{unit.end_s:.2f} s" for unit in units
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """Cells as rows of parts and columns of times, in the order of the units.
+
+    Parameters
+    ----------
+    parts : tuple of str
+        Names of rows: bands from low to high, groups of harmonics, ...
+    times : tuple of Unit
+        Columns: where they lie, and what they are called; the name is empty where the times are
+        all there is to say.
+    """
+
+    parts: tuple[str, ...]
+    times: tuple[Unit, ...]
+
+    @property
+    def named(self) -> bool:
+        """Whether its times have names, such as words."""
+        return any(time.name for time in self.times)
+
+
+def grid_of(units: Sequence[Unit]) -> Grid | None:
+    """How cells are arranged; None where they are no product of parts and times."""
+    if layout_of(units) != "cells":
+        return None
+    n_times = len({(unit.start_s, unit.end_s) for unit in units})
+    rows = [units[first : first + n_times] for first in range(0, len(units), n_times)]
+    spans = [[(unit.start_s, unit.end_s) for unit in row] for row in rows]
+    names = [{unit.name.partition(", ")[0] for unit in row} for row in rows]
+    if any(own != spans[0] for own in spans) or any(len(own) != 1 for own in names):
+        return None
+    times = (
+        replace(unit, name="" if name == f"{unit.start_s:.2f}–{unit.end_s:.2f} s" else name)
+        for unit, name in ((unit, unit.name.partition(", ")[2]) for unit in rows[0])
+    )
+    return Grid(parts=tuple(own.pop() for own in names), times=tuple(times))
 
 
 def full_names(units: Sequence[Unit]) -> tuple[str, ...]:

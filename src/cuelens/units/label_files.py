@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from cuelens.errors import InputError
 from cuelens.units.elan import eaf_rows
+from cuelens.units.recordings import is_named
 from cuelens.units.segments import Label
 
 SILENCES = frozenset(("", "sil", "sp", "pau", "<sil>", "<eps>", "<p:>", "<pause>", "(pause)"))
@@ -54,9 +55,10 @@ def read_tiers(file: str | Path, *, recording: str | None = None) -> dict[str, t
     ----------
     file : path
         ``.TextGrid`` (long or short text, UTF-8 or UTF-16), ``.eaf``, ``.ctm``, ``.csv`` or
-        ``.tsv`` with columns start, end, label, in seconds, and optionally tier.
+        ``.tsv`` with columns start, end, label, in seconds, and optionally tier and file.
     recording : str or None
-        Of a CTM file that holds several, the one that is meant.
+        Name of the recording, without folder and ending.  Files that say which recording a label
+        is of (CTM, tables with a column ``file``) must hold it; None: they hold one only.
 
     Returns
     -------
@@ -67,27 +69,52 @@ def read_tiers(file: str | Path, *, recording: str | None = None) -> dict[str, t
     Raises
     ------
     InputError
-        Missing, not of a known format, damaged, or with intervals that overlap or end before they
-        start: the line says which.
+        Missing, not of a known format, damaged, without the recording, or with intervals that
+        overlap or end before they start: the line says which.
     """
     file = Path(file)
+    return {name: _sound(rows, file) for name, rows in _found(file, recording).items()}
+
+
+def names_recordings(file: str | Path) -> bool:
+    """Whether a label file says of every label which recording it is of."""
+    file = Path(file)
+    suffix = file.suffix.lower()
+    if suffix not in (".csv", ".tsv"):
+        return suffix == ".ctm"
+    try:
+        return "file" in _columns(_text(_bytes(file), file).splitlines())[1]
+    except csv.Error:  # no table: said when its labels are read
+        return False
+
+
+def _found(file: Path, recording: str | None) -> dict[str, list[Row] | InputError]:
+    """Every tier, unchecked: a bad one costs the others nothing."""
     reader = _READERS.get(file.suffix.lower())
     if reader is None:
         raise InputError(f"{file}: unknown kind of label file; expected {', '.join(_READERS)}")
+    return reader(_bytes(file), file, recording)
+
+
+def _bytes(file: Path) -> bytes:
     try:
-        data = file.read_bytes()
+        return file.read_bytes()
     except OSError as error:
         raise InputError(
             f"{file}: cannot be read ({error.strerror}); expected a label file"
         ) from error
-    tiers = reader(data, file, recording)
-    return {name: checked_labels(rows, file) for name, rows in tiers.items()}
+
+
+def _sound(found: list[Row] | InputError, file: Path) -> tuple[Label, ...]:
+    if isinstance(found, InputError):
+        raise found
+    return checked_labels(found, file)
 
 
 def read_labels(
     file: str | Path, *, kind: str = "words", tier: str | None = None, recording: str | None = None
 ) -> tuple[Label, ...]:
-    """Labels of one tier.
+    """Labels of one tier; what is wrong in others does not matter.
 
     Parameters
     ----------
@@ -103,7 +130,8 @@ def read_labels(
     InputError
         As :func:`read_tiers`; or there is no such tier: the error lists those there are.
     """
-    tiers = read_tiers(file, recording=recording)
+    file = Path(file)
+    tiers = _found(file, recording)
     if tier is None:
         names = {name.casefold(): name for name in reversed(tiers)}
         found = [names[name] for name in TIER_NAMES.get(kind, (kind,)) if name in names]
@@ -119,9 +147,10 @@ def read_labels(
             f"{file}: no tier “{tier}” of intervals with times of their own; expected one of "
             f"{there}"
         )
-    if not tiers[tier]:
+    labels = _sound(tiers[tier], file)
+    if not labels:
         raise InputError(f"{file}: tier “{tier}” holds no label; expected at least one")
-    return tiers[tier]
+    return labels
 
 
 def checked_labels(rows: Sequence[Row], file: Path) -> tuple[Label, ...]:
@@ -204,7 +233,9 @@ class _Tokens:
         return self._line
 
 
-def _textgrid_rows(data: bytes, file: Path, _recording: str | None) -> dict[str, list[Row]]:
+def _textgrid_rows(
+    data: bytes, file: Path, _recording: str | None
+) -> dict[str, list[Row] | InputError]:
     tokens = _Tokens(_text(data, file), file)
     kind = tokens.next("the file type", quoted=True), tokens.next("the object class", quoted=True)
     if kind[0] not in ("ooTextFile", "ooTextFile short") or kind[1] != "TextGrid":
@@ -212,7 +243,7 @@ def _textgrid_rows(data: bytes, file: Path, _recording: str | None) -> dict[str,
     tokens.number("the start"), tokens.number("the end")
     if tokens.next("<exists>", quoted=False) != "<exists>":
         return {}
-    tiers: dict[str, list[Row]] = {}
+    tiers: dict[str, list[Row] | InputError] = {}
     for _ in range(int(tokens.number("the number of tiers"))):
         of_intervals = tokens.next("the class of a tier", quoted=True) == "IntervalTier"
         name = tokens.next("the name of a tier", quoted=True)
@@ -237,7 +268,7 @@ def _new_name(name: str, taken: Mapping[str, object]) -> str:
     return new
 
 
-def _ctm_rows(data: bytes, file: Path, recording: str | None) -> dict[str, list[Row]]:
+def _ctm_rows(data: bytes, file: Path, recording: str | None) -> dict[str, list[Row] | InputError]:
     rows: list[tuple[str, Row]] = []
     for line, content in enumerate(_text(data, file).splitlines(), start=1):
         parts = content.split()
@@ -251,48 +282,100 @@ def _ctm_rows(data: bytes, file: Path, recording: str | None) -> dict[str, list[
         start_s = number(parts[2], file, line, "the start")
         end_s = start_s + number(parts[3], file, line, "the duration")
         rows.append((parts[0], Row(start_s, end_s, parts[4], line)))
-    names = dict.fromkeys(name for name, _ in rows)
-    if len(names) > 1 and recording not in names:
-        some = ", ".join(list(names)[:4])
+    own = _own_name(dict.fromkeys(name for name, _ in rows), file, recording)
+    return {"": [row for name, row in rows if name == own]}
+
+
+def _own_name(names: Mapping[str, object], file: Path, recording: str | None) -> str:
+    """Which of the recordings that a file names is meant; ``""`` where it names none at all."""
+    if not names:
+        return ""
+    some = ", ".join(list(names)[:4]) + (", ..." if len(names) > 4 else "")
+    if recording is None:
+        if len(names) == 1:
+            return next(iter(names))
         raise InputError(
-            f"{file}: holds {len(names)} recordings ({some}, ...) and not “{recording}”; expected "
-            "a file named as the recording in it"
+            f"{file}: holds {len(names)} recordings ({some}); expected to be told which: recording="
         )
-    return {"": [row for name, row in rows if len(names) == 1 or name == recording]}
+    own = [name for name in names if is_named(name, recording)]
+    if not own:
+        raise InputError(
+            f"{file}: holds labels of {some} and not of “{recording}”; expected the clip and its "
+            "recording in the file to have one name"
+        )
+    if len(own) > 1:
+        raise InputError(
+            f"{file}: {' and '.join(own)} are both named “{recording}”; expected one of that name"
+        )
+    return own[0]
 
 
-def _table_rows(data: bytes, file: Path, _recording: str | None) -> dict[str, list[Row]]:
-    lines = _text(data, file).splitlines()
+def _columns(lines: Sequence[str]) -> tuple[str, list[str]]:
+    """What separates the columns of a table, and their names in lower case."""
     header = lines[0] if lines else ""
     delimiter = max("\t;,", key=header.count)
-    reader = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True)
-    columns = [name.strip().casefold() for name in reader.fieldnames or ()]
-    reader.fieldnames = columns
+    names = next(csv.reader(lines[:1], delimiter=delimiter, skipinitialspace=True), [])
+    return delimiter, [name.strip().casefold() for name in names]
+
+
+def _table_rows(
+    data: bytes, file: Path, recording: str | None
+) -> dict[str, list[Row] | InputError]:
+    try:
+        return _rows_of_table(_text(data, file).splitlines(), file, recording)
+    except csv.Error as error:
+        raise InputError(
+            f"{file}: no table ({error}); expected columns start, end and label, in seconds"
+        ) from error
+
+
+def _rows_of_table(
+    lines: Sequence[str], file: Path, recording: str | None
+) -> dict[str, list[Row] | InputError]:
+    delimiter, columns = _columns(lines)
     if not {"start", "end", "label"} <= set(columns):
         raise InputError(
             f"{file}, line 1: columns are {', '.join(columns) or 'missing'}; expected start, end "
             "and label, in seconds"
         )
-    tiers: dict[str, list[Row]] = {}
-    for row in reader:
-        line = reader.line_num
+    if len(set(columns)) < len(columns):
+        raise InputError(
+            f"{file}, line 1: columns are {', '.join(columns)}; expected every name once"
+        )
+    reader = csv.DictReader(lines[1:], columns, delimiter=delimiter, skipinitialspace=True)
+    rows = [(reader.line_num + 1, row) for row in reader]
+    for line, row in rows:
         if None in row or None in row.values():
             raise InputError(
                 f"{file}, line {line}: not as many columns as the header has; expected "
                 f"{len(columns)}: put labels with a “{delimiter}” in double quotes"
             )
-        start_s = number(row["start"], file, line, "the start")
-        end_s = number(row["end"], file, line, "the end")
-        rows = tiers.setdefault(row.get("tier", "").strip(), [])
-        rows.append(Row(start_s, end_s, row["label"], line))
+    if "file" in columns:
+        own = _own_name(dict.fromkeys(row["file"] for _, row in rows), file, recording)
+        rows = [(line, row) for line, row in rows if row["file"] == own]
+    tiers: dict[str, list[Row] | InputError] = {}
+    for line, row in rows:
+        found = tiers.setdefault(row.get("tier", "").strip(), [])
+        if isinstance(found, InputError):
+            continue
+        try:
+            start_s = number(row["start"], file, line, "the start")
+            end_s = number(row["end"], file, line, "the end")
+        except InputError as error:
+            tiers[row.get("tier", "").strip()] = error
+            continue
+        found.append(Row(start_s, end_s, row["label"], line))
     return tiers
 
 
-def _eaf_rows(data: bytes, file: Path, _recording: str | None) -> dict[str, list[Row]]:
-    return {name: [Row(*row) for row in rows] for name, rows in eaf_rows(data, file).items()}
+def _eaf_rows(data: bytes, file: Path, recording: str | None) -> dict[str, list[Row] | InputError]:
+    return {
+        name: rows if isinstance(rows, InputError) else [Row(*row) for row in rows]
+        for name, rows in eaf_rows(data, file, recording).items()
+    }
 
 
-_Reader = Callable[[bytes, Path, str | None], dict[str, list[Row]]]
+_Reader = Callable[[bytes, Path, str | None], dict[str, list[Row] | InputError]]
 _READERS: dict[str, _Reader] = {
     ".textgrid": _textgrid_rows,
     ".eaf": _eaf_rows,

@@ -35,7 +35,8 @@ class Segments:
     labels : sequence of Label, or of (start_s, end_s, name)
         In order of time, without overlap.
     kind : str
-        What the segments are: ``"words"``, ``"syllables"``, ``"phones"``, ``"segments"``.
+        What the segments are: ``"words"``, ``"syllables"``, ``"phones"``, ``"segments"``; any
+        other name is recorded, and reports call the segments units.
     source : str
         Where the labels are from, for the record.
 
@@ -61,6 +62,10 @@ class Segments:
             Label(float(start), float(end), str(name)) for start, end, name in self.labels
         )
         object.__setattr__(self, "labels", labels)
+        if not isinstance(self.kind, str) or not self.kind.strip():
+            raise InputError(
+                f"{self._where}kind is {self.kind!r}; expected what the segments are, such as words"
+            )
         if not labels:
             raise InputError(f"{self._where}no {self.kind}; expected at least one label")
         for start_s, end_s, name in labels:
