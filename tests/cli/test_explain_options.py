@@ -16,6 +16,7 @@ from cuelens.cli.explain_clip import precision_hint, print_explanation, with_bud
 from cuelens.cli.explain_options import SETTINGS, explainers, own_settings, takes
 from cuelens.cli.main import app
 from cuelens.errors import CuelensError, InputError
+from cuelens.report import ClipReport
 from cuelens.testing import BandModel, noise, speech_like
 from cuelens.units import FrequencyBands, Segments, UnitProduct
 
@@ -164,7 +165,7 @@ def test_numbers_of_cells_are_never_cut(capsys, monkeypatch, width):
     found = EmoLime(units=units, samples=200).explain(MODEL, audio)
     monkeypatch.setattr(out, "width", width)
     with out.capture() as shown:
-        print_explanation(found, None)
+        print_explanation(ClipReport(explanation=found, audio=audio))
     text = shown.get()
     row = found.target_index
     for weight, low, high in zip(

@@ -279,9 +279,9 @@ def dimensional(waveforms):
 
 
 def test_the_default_target_of_values_is_the_first_everywhere():
-    from cuelens.cli.explain_clip import _contrasted
     from cuelens.evaluate.over_clips import answer
     from cuelens.explain import Interventions
+    from cuelens.report.explain_clip import _contrasted
 
     audio = Audio(samples=speech_like(duration_s=0.4), sample_rate=RATE)
     names = ("arousal", "valence", "dominance")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -77,11 +78,16 @@ def launch(
             )
         except OSError as error:
             raise InputError(f"the app cannot be served at {host}:{port} ({error})") from error
+        signal.signal(signal.SIGTERM, _interrupted)  # so that files go then, too
         try:
             ready(str(address))
             page.block_thread()
         finally:
             page.close(verbose=False)
+
+
+def _interrupted(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _theme() -> Any:

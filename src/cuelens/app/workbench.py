@@ -39,6 +39,7 @@ from cuelens.units.kinds import full_names
 KNOBS = ("f0-level", "level", "tilt", "tempo")
 """Cues that can be turned up and down."""
 
+_MOST_WINDOWS = 40  # longer clips get longer windows, so that the wait grows with length only
 _GONE = "this explanation is no longer kept; press Explain again"
 
 
@@ -149,7 +150,10 @@ class Workbench:
             audio,
             target=target,
             rather_than=rather_than,
-            cues=CueSettings(baseline=tuple(Path(file) for file in neutral)),
+            cues=CueSettings(
+                window_s=max(0.15, round(audio.duration_s / _MOST_WINDOWS, 2)),
+                baseline=tuple(Path(file) for file in neutral),
+            ),
             carried=carried_cues(self._specs[model]),
             checked=self._gate(model, watch),
             watch=watch,

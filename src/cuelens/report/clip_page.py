@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,8 +38,9 @@ class Player:
     url: str
 
 
+@cache
 def page_templates() -> Environment:
-    """Templates of pages, with everything that is put into them escaped."""
+    """Templates of pages, with everything that is put into them escaped; compiled once."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
