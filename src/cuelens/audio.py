@@ -182,6 +182,23 @@ def load_audio(
     )
 
 
+def within_full_scale(samples: FloatArray) -> FloatArray:
+    """Sound scaled down to a peak of 1 where it goes beyond, and left as it is where it does not.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_samples,), float
+
+    Returns
+    -------
+    ndarray, shape (n_samples,), float32, values in [-1, 1]
+    """
+    peak = float(np.abs(samples).max(initial=0.0))
+    if peak <= 1.0:
+        return samples.astype(np.float32, copy=False)
+    return np.clip((samples / peak).astype(np.float32), -1.0, 1.0)
+
+
 def _read_bytes(path: Path) -> bytes:
     try:
         content = path.read_bytes()

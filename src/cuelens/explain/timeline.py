@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
-from cuelens.audio import Audio
+from cuelens.audio import Audio, within_full_scale
 from cuelens.corpora.long_recording import (
     LongRecording,
     SpeechMap,
@@ -133,7 +133,7 @@ class TimelineRun:
     def _fingerprint(self, samples: FloatArray) -> list[float] | None:
         """What tells apart models of one name."""
         try:
-            outputs = predict(self.model, [_within_full_scale(samples)])[0]
+            outputs = predict(self.model, [within_full_scale(samples)])[0]
         except InputError:
             return None
         return outputs.round(5).tolist()
@@ -159,7 +159,7 @@ class TimelineRun:
         sounds = read_parts(self.recording, self.windows[first:], self.model.sample_rate)
         for begin in range(first, len(self.windows), _AT_ONCE):
             some = self.windows[begin : begin + _AT_ONCE]
-            samples = [_within_full_scale(sound) for sound in islice(sounds, len(some))]
+            samples = [within_full_scale(sound) for sound in islice(sounds, len(some))]
             answers = self._answers(samples)
             for place in range(max(0, n_done - begin), len(some)):
                 row = self._row(some[place], samples[place], answers[place], before)
@@ -213,7 +213,7 @@ class TimelineRun:
 
     def _audio(self, part: Segment, samples: FloatArray) -> Audio:
         return Audio(
-            samples=_within_full_scale(samples),
+            samples=within_full_scale(samples),
             sample_rate=self.model.sample_rate,
             source=self.recording.source,
             sha256=self.recording.sha256,
@@ -358,9 +358,3 @@ def _described(explainer: Explainer | None) -> str | None:
 
 def _one_line(error: InputError) -> str:
     return " ".join(str(error).split())
-
-
-def _within_full_scale(samples: FloatArray) -> FloatArray:
-    """Scaled to a peak of 1 where a part overshoots, as :func:`~cuelens.load_audio` does."""
-    peak = float(np.abs(samples).max(initial=0.0))
-    return samples if peak <= 1.0 else np.clip(samples / np.float32(peak), -1.0, 1.0)
