@@ -136,7 +136,8 @@ def load_audio(
     Warns
     -----
     CuelensWarning
-        Samples beyond [-1, 1] were scaled to a peak of 1.
+        Samples beyond [-1, 1] were scaled to a peak of 1; up to 1 % of what the header promises is
+        missing at the end.
     """
     import soundfile
 
@@ -151,10 +152,14 @@ def load_audio(
             block = file.read(last - first, dtype="float32", always_2d=True)
             if len(block) < 0.99 * (last - first):
                 raise InputError(truncated(path, len(block), last - first, rate))
+            missing = last - first - len(block)
     except soundfile.LibsndfileError as error:
         raise InputError(unreadable(path, error)) from error
 
     notes: list[str] = []
+    if missing:
+        notes.append(f"the last {missing / rate:.2f} s that the header promises could not be read")
+        warnings.warn(f"{path}: {notes[-1]}", CuelensWarning, stacklevel=2)
     if not np.isfinite(block).all():
         raise InputError(
             f"{path}: {np.count_nonzero(~np.isfinite(block))} samples are NaN or infinite; "

@@ -55,7 +55,9 @@ def timeline(
             help="Emotion to explain; by default each window's own answer.", show_default=False
         ),
     ] = None,
-    window_s: Annotated[float, typer.Option("--window", help="Longest window in seconds.")] = 6.0,
+    window_s: Annotated[
+        float, typer.Option("--window", help="Longest window in seconds, 0.25 to 60.")
+    ] = 6.0,
     hop_s: Annotated[
         float | None,
         typer.Option(

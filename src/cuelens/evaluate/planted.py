@@ -242,7 +242,7 @@ def evaluate_planted(
         "first_clip": Path(str(corpus.table["file"].iloc[clips.rows[0]])).name,
         "masked": masked,
         "seed": seed,
-        "versions": dict(versions()),
+        "versions": versions(detectors),
     }
 
     trained = run_tasks(
@@ -405,7 +405,8 @@ def training_sounds(
             clip = clips.clip(i)
             if speed != 1.0:
                 clip = excerpt(
-                    replace(clip, samples=within_full_scale(play_at(clip.samples, speed))), DURATION_S
+                    replace(clip, samples=within_full_scale(play_at(clip.samples, speed))),
+                    DURATION_S,
                 )
             changed, place = clips.edited(i, case, clip=clip)
             sounds += [clip.samples, changed]

@@ -395,9 +395,7 @@ class DoseResponses:
                     },
                     "faithful_identity": self.faithful(response),
                     "attenuated_db": response.attenuated_db,
-                    "left_out": [
-                        {"dose": dose, "reason": why} for dose, why in response.left_out
-                    ],
+                    "left_out": [{"dose": dose, "reason": why} for dose, why in response.left_out],
                     "flat": response.flat,
                     "sentence": self.sentence(response.cue),
                     "doses": [

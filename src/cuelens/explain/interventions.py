@@ -176,7 +176,7 @@ class Interventions:
                     "tolerance": self.tolerance,
                 },
                 seed=self.seed,
-                versions=versions(),
+                versions=versions(model, voice),
             ),
             timing_s=time.perf_counter() - began,
         )
@@ -221,7 +221,9 @@ class Interventions:
             for number in range(1, self.n_remakes + 1):
                 random = np.random.default_rng([int(self.seed), number])
                 remade = edited(_near(cue, float(dose), random), lead_frames=number) / peak
-                remakes.append(within_full_scale(disturbed(remade, sample_rate=rate, random=random)))
+                remakes.append(
+                    within_full_scale(disturbed(remade, sample_rate=rate, random=random))
+                )
             scaled = within_full_scale(samples / peak)
             groups = [predict(model, [waveform]) for waveform in (scaled, *remakes)]
             answers.append(np.concatenate(groups))

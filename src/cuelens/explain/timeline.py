@@ -109,7 +109,7 @@ class TimelineRun:
             rows=rows,
             segments=self.speech.segments,
             settings=self.settings,
-            notes=self.recording.notes(self.model.sample_rate),
+            notes=(*self.recording.notes(self.model.sample_rate), *self.speech.notes()),
         )
 
     def sounds(self, rows: Sequence[TimelineRow]) -> list[Audio | None]:
@@ -249,7 +249,7 @@ def open_timeline(
     target : str or None
         Label to explain; by default each window's own answer.
     window_s : float, s
-        Longest window, 0.25 s or more.
+        Longest window, 0.25 to 60 s.
     hop_s : float or None, s
         From one window to the next within a stretch of speech.  None: windows do not overlap, and
         speech longer than a window is cut at the quietest place.
@@ -306,7 +306,7 @@ def open_timeline(
             "window_s": window_s,
             "hop_s": hop_s,
             "detector": None if detector is None else asdict(detector),
-            "versions": dict(versions()),
+            "versions": versions(model, explainer, detector),
         },
         journal=None if journal is None else Path(journal),
         progress=progress,
