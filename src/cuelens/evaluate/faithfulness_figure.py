@@ -47,7 +47,7 @@ def plot_faithfulness(found: Faithfulness) -> Figure:
         line[0].set_ylabel(f"{name}\nprobability", fontsize=_SMALL)
     for ax, fill in zip(axes[0], fills, strict=True):
         ax.annotate(
-            f"filled with {fill}",
+            f"filled with {fill}, {found.about['n_clips']} clips",
             (0.5, 1.0),
             xytext=(0, 16),
             xycoords="axes fraction",
