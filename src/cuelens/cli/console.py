@@ -88,19 +88,19 @@ class StageProgress(Progress):
         if stage.resumed is None:  # what an earlier run has done is reported at once
             stage.resumed = task.completed if passed_s < _AT_ONCE_S else 0.0
         done, total = task.completed - stage.resumed, task.total or 0.0
-        if stage.ended or done <= 0:
+        if stage.ended or done <= 0 or total <= 0:
             return
         in_log = not self.console.is_terminal
-        if task.completed >= total > 0:
+        if task.completed >= total:
             stage.ended = True
             if stage.told and in_log:
-                self._print(f"{task.description}: {total:g} done in {rough(passed_s)}")
+                self._print(f"{task.description}: done in {rough(passed_s)}")
         elif not stage.told and passed_s >= _ESTIMATE_AFTER_S:
             left_s = (total - task.completed) * passed_s / done
             stage.told = in_log or left_s >= _LONG_S
             if stage.told:
                 self._print(
-                    f"{task.description}: {task.completed:g} of {total:g} done, about "
+                    f"{task.description}: {task.completed / total:.0%} done, about "
                     f"{rough(left_s)} to go"
                 )
 

@@ -183,7 +183,7 @@ def _table(result: DoseResponses, response: DoseResponse) -> Table:
         style="dim",
     )
     measured = [
-        ("-" if math.isnan(value) else f"{value:.2f}") + ("" if good else "!")
+        ("-" if math.isnan(value) else f"{round(value, 2) + 0.0:.2f}") + ("" if good else "!")
         for value, good in zip(response.measured, response.as_asked, strict=True)
     ]
     unit = "" if about.measured_unit == about.unit else f", {about.measured_unit}"

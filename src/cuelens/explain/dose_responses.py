@@ -445,7 +445,12 @@ class DoseResponses:
 
 
 def _measured(value: float) -> str:
-    return "unknown" if np.isnan(value) else f"{value:.2f}".replace("-", "−")
+    return "unknown" if np.isnan(value) else measured_text(value)
+
+
+def measured_text(value: float) -> str:
+    """A measured dose in two digits, without a sign where it is 0."""
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
 
 
 def _title(response: DoseResponse) -> str:

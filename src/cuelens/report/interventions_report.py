@@ -9,6 +9,7 @@ import numpy as np
 
 from cuelens.audio import Audio
 from cuelens.explain import DoseResponse, DoseResponses
+from cuelens.explain.dose_responses import measured_text
 from cuelens.report.clip_report import make_folder
 from cuelens.report.encode import data_url, flac_bytes
 from cuelens.report.sound_folder import write_sounds
@@ -112,7 +113,7 @@ def _cue(result: DoseResponses, response: DoseResponse, low: float, high: float)
             "measured": (
                 "–"
                 if np.isnan(response.measured[row])
-                else f"{response.measured[row]:.2f}".replace("-", "−")
+                else measured_text(float(response.measured[row]))
             ),
             "as_asked": bool(response.as_asked[row]),
             "identity": row == response.identity_index,
