@@ -20,7 +20,9 @@ import numpy as np
 import pandas as pd
 
 from cuelens import Audio, load_corpus, load_model
+from cuelens.audio import within_full_scale
 from cuelens.corpora import Corpus
+from cuelens.evaluate.intervals import bootstrap_mean
 from cuelens.explain import CUE_DOSES, Interventions
 from cuelens.explain.dose_responses import LITTLE_PITCH
 from cuelens.explain.dose_versions import disturbed
@@ -42,7 +44,6 @@ FUNCTIONALS = {
     "high-frequency energy, dB": "alphaRatioV_sma3nz_amean",
     "harmonics to noise, dB": "HNRdBACF_sma3nz_amean",
 }
-_N_BOOTSTRAP = 2000
 
 
 def main() -> None:
@@ -53,7 +54,7 @@ def main() -> None:
         "praat": praat,
     }
     for name in sys.argv[1:] or parts:
-        found = parts[name]() | {"versions": dict(versions())}
+        found = parts[name]() | {"versions": versions(Voice)}
         file = RESULTS / f"interventions_{name}.json"
         file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         print(f"\n{file}")
@@ -88,8 +89,7 @@ def identity(name: str, n: int) -> dict[str, Any]:
             outputs = {r.cue: r.control[own] for r in found.responses}
             unedited = {r.cue: r.identity[own] for r in found.responses}
             for other, samples in others.items():
-                scaled = (samples / max(1.0, np.abs(samples).max())).astype(np.float32)
-                outputs[other] = predict(by_itself, [scaled])[0]
+                outputs[other] = predict(by_itself, [within_full_scale(samples)])[0]
             for what, output in outputs.items():
                 rows.append(
                     {
@@ -162,15 +162,15 @@ def direction() -> dict[str, Any]:
                 if dose == 0:
                     continue
                 change = outputs[:, row, column] - base[:, column]
-                low, high = bootstrap(change)
+                mean = bootstrap_mean(change, np.arange(len(change)))
                 moves.append(
                     {
                         "model": name,
                         "label": label,
                         "dose": float(dose),
-                        "mean": float(change.mean()),
-                        "low": low,
-                        "high": high,
+                        "mean": mean.value,
+                        "low": mean.low,
+                        "high": mean.high,
                         "up": float((change > 0).mean()),
                     }
                 )
@@ -205,13 +205,6 @@ def implied(corpus: Corpus) -> list[dict[str, Any]]:
         | {e: float(tempo[e]) for e in spoken if e != "neutral"}
     )
     return found
-
-
-def bootstrap(values: FloatArray) -> tuple[float, float]:
-    """95 % interval of a mean over clips."""
-    draws = np.random.default_rng(0).integers(len(values), size=(_N_BOOTSTRAP, len(values)))
-    low, high = np.percentile(values[draws].mean(axis=1), [2.5, 97.5])
-    return float(low), float(high)
 
 
 def praat() -> dict[str, Any]:

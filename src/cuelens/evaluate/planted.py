@@ -467,9 +467,10 @@ def _explain(
         if not applies(explainer, model) or not can_tell(explainer, EDITS[case.edit].kind):
             continue
         asked = model if looks_inside(explainer) else remembering
-        began = time.perf_counter()
+        began, before = time.perf_counter(), remembering.n_remembered
         explanation = explainer.explain(asked, clip, target=EDITED)
-        seconds = time.perf_counter() - began
+        n_shared = remembering.n_remembered - before  # answers that an explainer before paid for
+        seconds = time.perf_counter() - began + n_shared * remembering.seconds_each
         found = located_by(explanation, place, kind=EDITS[case.edit].kind)
         if found is not None:
             rows.append(
