@@ -34,8 +34,8 @@ class PlantedCues:
         A row an explained clip: ``edit, cue, row, speaker``; ``p`` (that it is edited, as the
         model says); ``first`` (the edited cue leads the table, in the right direction), ``rank``
         (NaN where the edited cue has no interval), ``n_cues`` (with an interval), ``leader`` (the
-        cue that leads), ``effect`` of the edited cue in SD; ``named`` (1 where the account names it first, NaN where it never can, as of cues
-        that have no moments); ``clip_first, clip_leader, clip_effect``, by the column of the whole
+        cue that leads), ``effect`` of the edited cue in SD; ``named`` (1 where the account names it
+        first, NaN where it never can, as of cues that have no moments); ``clip_first, clip_leader, clip_effect``, by the column of the whole
         clip; the same as the first of the untouched clip at the same moments
         (``untouched_first, untouched_leader, untouched_effect``); ``first_change, leader_change``
         (what the edit changed most).

@@ -6,12 +6,13 @@ the result are kept, so memory hardly grows with length.
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, ParamSpec, Protocol, get_args
 
 import numpy as np
 
@@ -38,6 +39,7 @@ _AT_ONCE = 8  # windows handed to the model together
 
 ExplainWhich = Literal["changes", "all"]
 Progress = Callable[[str, int, int], None]
+P = ParamSpec("P")
 
 
 class Explainer(Protocol):
@@ -313,32 +315,22 @@ def open_timeline(
     )
 
 
-def timeline(
-    model: Model,
-    path: str | Path,
-    *,
-    explainer: Explainer | None = None,
-    explain: ExplainWhich = "changes",
-    target: str | None = None,
-    window_s: float = WINDOW_S,
-    hop_s: float | None = None,
-    detector: SpeechDetector | None = DETECTOR,
-    journal: str | Path | None = None,
-    progress: Progress | None = None,
-) -> Timeline:
-    """A model's answers along a recording, and why: see :func:`open_timeline` for the settings."""
-    return open_timeline(
-        model,
-        path,
-        explainer=explainer,
-        explain=explain,
-        target=target,
-        window_s=window_s,
-        hop_s=hop_s,
-        detector=detector,
-        journal=journal,
-        progress=progress,
-    ).collect()
+def _collected(opens: Callable[P, TimelineRun]) -> Callable[P, Timeline]:
+    """The same settings, all rows at once."""
+
+    def timeline(*arguments: P.args, **settings: P.kwargs) -> Timeline:
+        return opens(*arguments, **settings).collect()
+
+    timeline.__doc__ = (
+        "A model's answers along a recording, and why: the settings are those of "
+        ":func:`open_timeline`."
+    )
+    signature = inspect.signature(opens).replace(return_annotation="Timeline")
+    timeline.__signature__ = signature  # type: ignore[attr-defined]
+    return timeline
+
+
+timeline = _collected(open_timeline)
 
 
 _NOTHING = SpeechMap(
