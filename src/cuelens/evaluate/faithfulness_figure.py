@@ -47,7 +47,7 @@ def plot_faithfulness(found: Faithfulness) -> Figure:
         line[0].set_ylabel(f"{name}\nprobability", fontsize=_SMALL)
     for ax, fill in zip(axes[0], fills, strict=True):
         ax.annotate(
-            f"filled with {fill}, {found.about['n_clips']} clips",
+            f"filled with {fill}",
             (0.5, 1.0),
             xytext=(0, 16),
             xycoords="axes fraction",
@@ -55,6 +55,7 @@ def plot_faithfulness(found: Faithfulness) -> Figure:
             ha="center",
             fontsize=9,
         )
+    figure.suptitle(f"{found.about['model']}, {found.about['n_clips']} clips", fontsize=9)
     for ax in axes[-1]:
         ax.set_xlabel("share of units", fontsize=_SMALL)
     handles: dict[str, Any] = {}

@@ -35,9 +35,10 @@ class PlantedCues:
         model says); ``first`` (the edited cue leads the table, in the right direction), ``rank``
         (NaN where the edited cue has no interval), ``n_cues`` (with an interval), ``leader`` (the
         cue that leads), ``effect`` of the edited cue in SD; ``named`` (1 where the account names it
-        first, NaN where it never can, as of cues that have no moments); ``clip_first, clip_leader, clip_effect``, by the column of the whole
-        clip; the same as the first of the untouched clip at the same moments
-        (``untouched_first, untouched_leader, untouched_effect``); ``first_change, leader_change``
+        first, NaN where it never can, as of cues that have no moments); ``clip_first,
+        clip_leader, clip_effect``, by the column of the whole clip; the same as the first of the
+        untouched clip at the same moments (``untouched_first, untouched_leader,
+        untouched_effect``); ``first_change, leader_change``
         (what the edit changed most).
     cues : DataFrame
         A row an explained clip and cue with an interval: ``edit, row, cue, size, low, high`` and
