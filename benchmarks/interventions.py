@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from cuelens import Audio, load_corpus, load_model
+from cuelens.audio import within_full_scale
 from cuelens.corpora import Corpus
 from cuelens.explain import CUE_DOSES, Interventions
 from cuelens.explain.dose_responses import LITTLE_PITCH
@@ -36,13 +37,13 @@ MODELS = ("emodb-cnn", "emodb-egemaps")
 HELD_OUT = ("03", "08", "09")
 RATE = 16_000
 TOLERANCE = 0.05
+_N_BOOTSTRAP = 2000
 FUNCTIONALS = {
     "pitch level, semitones": "F0semitoneFrom27.5Hz_sma3nz_amean",
     "pitch range (80th − 20th percentile), semitones": "F0semitoneFrom27.5Hz_sma3nz_pctlrange0-2",
     "high-frequency energy, dB": "alphaRatioV_sma3nz_amean",
     "harmonics to noise, dB": "HNRdBACF_sma3nz_amean",
 }
-_N_BOOTSTRAP = 2000
 
 
 def main() -> None:
@@ -53,7 +54,7 @@ def main() -> None:
         "praat": praat,
     }
     for name in sys.argv[1:] or parts:
-        found = parts[name]() | {"versions": dict(versions())}
+        found = parts[name]() | {"versions": versions(Voice)}
         file = RESULTS / f"interventions_{name}.json"
         file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         print(f"\n{file}")
@@ -88,8 +89,7 @@ def identity(name: str, n: int) -> dict[str, Any]:
             outputs = {r.cue: r.control[own] for r in found.responses}
             unedited = {r.cue: r.identity[own] for r in found.responses}
             for other, samples in others.items():
-                scaled = (samples / max(1.0, np.abs(samples).max())).astype(np.float32)
-                outputs[other] = predict(by_itself, [scaled])[0]
+                outputs[other] = predict(by_itself, [within_full_scale(samples)])[0]
             for what, output in outputs.items():
                 rows.append(
                     {

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cuelens import Audio, CuelensWarning, InputError, load_audio
+from cuelens.audio import within_full_scale
 from cuelens.testing import noise, tone
 
 RATE = 16_000
@@ -217,3 +218,15 @@ def test_own_resampling_agrees_with_the_prepared_copy(data_dir):
     copy = load_audio(data_dir / "ravdess" / "Actor_02" / "03-01-05-02-01-01-02.flac").samples
     n = min(len(original), len(copy))
     assert np.corrcoef(original[:n], copy[:n])[0, 1] > 0.999
+
+
+@pytest.mark.parametrize("peak", [0.3, 1.0, 1.7])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sound_beyond_full_scale_is_scaled_and_the_rest_left_alone(peak, dtype):
+    samples = np.random.default_rng(0).uniform(-0.9, 0.9, 500).astype(dtype)
+    samples = (samples / np.abs(samples).max()).astype(dtype) * dtype(peak)
+    found = within_full_scale(samples)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, samples / max(1.0, peak), atol=1e-7)
+    assert np.abs(found).max() == pytest.approx(min(peak, 1.0), abs=1e-7)
+    assert np.abs(found).max() <= 1.0

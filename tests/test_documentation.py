@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks import probing
+from benchmarks.alignment import markdown_alignment
 from benchmarks.cues import (
     markdown_agreement,
     markdown_honesty,
@@ -25,6 +26,7 @@ from benchmarks.interventions import (
 from benchmarks.moments import markdown_moments
 from benchmarks.probing_truth import markdown_truth
 from benchmarks.run import markdown_occlusion, markdown_speed
+from benchmarks.speech_detector import markdown_speech
 from benchmarks.timeline import markdown_timeline
 from benchmarks.trust import (
     COMMANDS,
@@ -204,6 +206,33 @@ def test_an_hour_is_gone_through_in_little_memory():
     assert found["whole"]["peak_mb"] < 1500
     assert found["time_ratio"] <= 10.5
     assert f"ten times the length takes {found['time_ratio']:.1f} times as long" in page
+
+
+def test_figures_on_speech_detection_are_the_measured_ones():
+    found = results_of("speech_detector")
+    page = " ".join((ROOT / "docs" / "long_recordings.md").read_text(encoding="utf-8").split())
+    assert " ".join(markdown_speech(found).split()) in page
+    noisy = found["recordings"][-1]
+    for name in ("late_start_s", "late_end_s"):
+        low, high = (f"{value:.2f}".replace("-", "−") for value in noisy[name])
+        assert f"between {low} and {high} s" in page
+    silence = found["silence_called_speech"]
+    assert f"mode 2) calls {100 * silence['webrtc']:.0f} % of the time" in page
+    assert f"Silero's {100 * silence['silero']:.0f} %" in page
+    n_split = found["recordings"][1]["in_two_or_more"]
+    assert f"without noise, {n_split} become two segments" in page
+    assert all(row["found"] == row["n"] for row in found["recordings"])
+
+
+def test_figures_on_alignment_are_the_measured_ones():
+    found = results_of("alignment")
+    page = " ".join((ROOT / "docs" / "groups.md").read_text(encoding="utf-8").split())
+    assert " ".join(markdown_alignment(found).split()) in page
+    assert (
+        f"{found['n_pairs']} pairs of EmoDB clips of one sentence, {found['n_two_speakers']} of "
+        f"them by two speakers and {found['n_two_emotions']} of two emotions, against "
+        f"{found['n_boundaries']:,} boundaries" in page
+    )
 
 
 def test_figures_on_interventions_are_the_measured_ones():

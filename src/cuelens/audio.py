@@ -136,7 +136,8 @@ def load_audio(
     Warns
     -----
     CuelensWarning
-        Samples beyond [-1, 1] were scaled to a peak of 1.
+        Samples beyond [-1, 1] were scaled to a peak of 1; up to 1 % of what the header promises is
+        missing at the end.
     """
     import soundfile
 
@@ -151,10 +152,14 @@ def load_audio(
             block = file.read(last - first, dtype="float32", always_2d=True)
             if len(block) < 0.99 * (last - first):
                 raise InputError(truncated(path, len(block), last - first, rate))
+            missing = last - first - len(block)
     except soundfile.LibsndfileError as error:
         raise InputError(unreadable(path, error)) from error
 
     notes: list[str] = []
+    if missing:
+        notes.append(f"the last {missing / rate:.2f} s that the header promises could not be read")
+        warnings.warn(f"{path}: {notes[-1]}", CuelensWarning, stacklevel=2)
     if not np.isfinite(block).all():
         raise InputError(
             f"{path}: {np.count_nonzero(~np.isfinite(block))} samples are NaN or infinite; "
@@ -180,6 +185,23 @@ def load_audio(
         sha256=hashlib.sha256(content).hexdigest(),
         notes=tuple(notes),
     )
+
+
+def within_full_scale(samples: FloatArray) -> FloatArray:
+    """Sound scaled down to a peak of 1 where it goes beyond, and left as it is where it does not.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_samples,), float
+
+    Returns
+    -------
+    ndarray, shape (n_samples,), float32, values in [-1, 1]
+    """
+    peak = float(np.abs(samples).max(initial=0.0))
+    if peak <= 1.0:
+        return samples.astype(np.float32, copy=False)
+    return np.clip((samples / peak).astype(np.float32), -1.0, 1.0)
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -22,8 +22,8 @@ from cuelens.typing import BoolArray, FloatArray
 
 FRAME_S = 0.005
 _F0_HZ = (60.0, 600.0)  # of speech
-_TILT_FROM_HZ = 50.0
-_TILT_AROUND_HZ = 1000.0
+TILT_FROM_HZ = 50.0  # below, a tilt does not go on
+TILT_AROUND_HZ = 1000.0
 
 
 @lru_cache(maxsize=1)
@@ -144,8 +144,7 @@ class Voice:
     def with_tilt(self, db_per_octave: float) -> Voice:
         """Spectrum turned around 1 kHz; level changes with it."""
         bins_hz = np.linspace(0.0, self.sample_rate / 2, self.log_envelope.shape[1])
-        octaves = np.log2(np.maximum(bins_hz, _TILT_FROM_HZ) / _TILT_AROUND_HZ)
-        tilt = db_per_octave * octaves * np.log(10) / 10
+        tilt = tilt_db(bins_hz, db_per_octave) * np.log(10) / 10
         return replace(self, log_envelope=self.log_envelope + tilt)
 
     def with_breathiness(self, share: float) -> Voice:
@@ -179,6 +178,17 @@ class Voice:
             aperiodicity=at(self.aperiodicity),
             n_samples=round(self.n_samples / factor),
         )
+
+
+def tilt_db(hz: FloatArray, db_per_octave: float) -> FloatArray:
+    """Gain of a spectral tilt in dB: straight over octaves, 0 dB at 1 kHz, level below 50 Hz.
+
+    Parameters
+    ----------
+    hz : ndarray, shape (n_bins,), Hz
+    db_per_octave : float
+    """
+    return db_per_octave * np.log2(np.maximum(hz, TILT_FROM_HZ) / TILT_AROUND_HZ)
 
 
 def a_weighted_db(samples: FloatArray, *, sample_rate: int) -> float:

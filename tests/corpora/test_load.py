@@ -353,3 +353,16 @@ def test_import_does_not_load_what_is_seldom_needed() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert done.stdout == "set()\n"
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"), [("emodbb", "emodb"), ("ravdes", "ravdess"), ("my-corpsu", "My Corpus")]
+)
+def test_misspelt_names_are_recognised(tmp_path, monkeypatch, asked, meant):
+    """Published corpora, and folders on this machine."""
+    (tmp_path / "My Corpus").mkdir()
+    monkeypatch.setenv("CUELENS_DATA", str(tmp_path))
+    with pytest.raises(InputError, match=f"machine; did you mean {meant}\\? Expected a"):
+        load_corpus(asked)
+    with pytest.raises(InputError, match="known corpora are"):
+        load_corpus("something else")

@@ -21,7 +21,7 @@ from cuelens.corpora import (
 )
 from cuelens.corpora.long_recording import SpeechMap, cut_at_quiet, follow_level
 from cuelens.corpora.speech_detector import FRAME, FRAME_S
-from cuelens.errors import InputError
+from cuelens.errors import CuelensWarning, InputError
 from cuelens.testing import noise, speech_like
 
 DEMO_CLIPS = sorted(Path(cuelens.demo_clips.__path__[0]).glob("*.flac"))
@@ -166,7 +166,12 @@ def test_windows_with_a_hop_cover_every_segment():
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"window_s": 0.1}, "window_s is 0.1"), ({"window_s": 2.0, "hop_s": 0.0}, "hop_s is 0.0")],
+    [
+        ({"window_s": 0.1}, "window_s is 0.1; expected 0.25 to 60 s"),
+        ({"window_s": 61.0}, "window_s is 61; expected 0.25 to 60 s"),
+        ({"window_s": float("nan")}, "window_s is nan"),
+        ({"window_s": 2.0, "hop_s": 0.0}, "hop_s is 0.0"),
+    ],
 )
 def test_windows_out_of_range(settings, message):
     speech = SpeechMap(duration_s=1.0, level_db=np.zeros(31), probability=None, segments=())
@@ -231,3 +236,57 @@ def test_memory_does_not_grow_with_length(tmp_path):
         tracemalloc.stop()
     assert peaks[1] < 15
     assert peaks[1] < peaks[0] + 2
+
+
+def test_speech_shares_are_those_of_the_slow_sum():
+    """Against every segment in turn, for thousands of windows of thousands of segments."""
+    random = np.random.default_rng(0)
+    edges = np.cumsum(random.exponential(1.0, 4000)).reshape(-1, 2)
+    segments = tuple(Segment(*pair) for pair in edges.tolist())
+    speech = SpeechMap(
+        duration_s=edges[-1, 1] + 1, level_db=np.zeros(1), probability=None, segments=segments
+    )
+    starts = random.uniform(-2, edges[-1, 1], 300)
+    parts = [Segment(start, start + random.uniform(0.05, 60)) for start in starts.tolist()]
+    parts += segments[:20]
+    for start, end in parts:
+        inside = np.minimum(end, edges[:, 1]) - np.maximum(start, edges[:, 0])
+        expected = np.maximum(inside, 0).sum() / (end - start)
+        assert speech.speech_share(Segment(start, end)) == pytest.approx(expected, abs=1e-9)
+    assert speech.speech_share(segments[7]) == 1.0
+
+
+def test_end_that_is_missing_is_said(tmp_path):
+    """MP3 has no length that can be checked; 0.5 % less of the bytes is 0.5 % less of the sound."""
+    whole, cut = tmp_path / "whole.mp3", tmp_path / "cut.mp3"
+    soundfile.write(whole, speech_like(duration_s=30.0), 16_000)
+    content = whole.read_bytes()
+    cut.write_bytes(content[: int(0.995 * len(content))])
+    assert map_speech(LongRecording.open(whole), None).missing_s == 0.0
+    with pytest.warns(CuelensWarning, match=r"cut.mp3: the last 0\.\d\d s that the header"):
+        found = map_speech(LongRecording.open(cut), None)
+    assert found.missing_s == pytest.approx(0.15, abs=0.05)
+    assert found.duration_s == pytest.approx(30.0 - found.missing_s, abs=0.1)
+    with pytest.warns(CuelensWarning, match="header promises"):
+        assert load_audio(cut).notes == found.notes()
+
+
+def test_moved_ends_leave_a_quarter_of_a_second():
+    level = np.full(100, -120.0)
+    level[30] = -20.0  # a click of 32 ms between two ends that could both move inwards
+    short = Segment(25 * FRAME_S, 36 * FRAME_S)
+    assert follow_level([short], level) == (short,)
+    level[27:35] = -20.0
+    (found,) = follow_level([short], level)
+    assert found == Segment(27 * FRAME_S, 35 * FRAME_S)
+    assert found.end_s - found.start_s >= 0.25
+
+
+def test_what_is_too_short_for_any_model_is_no_window():
+    speech = SpeechMap(
+        duration_s=9.0,
+        level_db=np.zeros(300),
+        probability=None,
+        segments=(Segment(1.0, 1.04), Segment(2.0, 2.05), Segment(3.0, 5.0)),
+    )
+    assert speech_windows(speech, window_s=6.0) == speech.segments[1:]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from cuelens.evaluate.intervals import bootstrap_mean, share_interval
+from cuelens.evaluate.intervals import Sample, bootstrap_mean, bootstrapped_apart, share_interval
 
 
 def test_single_values_agree_with_scipy():
@@ -35,6 +35,42 @@ def test_coverage():
         _, low, high, _ = bootstrap_mean(values, speakers, seed=int(rng.integers(1000)))
         covered += low <= 0 <= high
     assert covered >= 178  # 95 % of 200, minus three standard deviations, minus a little
+
+
+def apart(first, second, *, n_each=1):
+    """Two samples of other clusters, with so many values of each."""
+    places = np.arange(len(first) // n_each), np.arange(len(second) // n_each) + 1000
+    return [
+        Sample(values, np.ones(len(values)), np.repeat(clusters, n_each))
+        for values, clusters in zip((first, second), places, strict=True)
+    ]
+
+
+def test_samples_without_common_clusters_agree_with_welch():
+    random = np.random.default_rng(0)
+    first, second = random.normal(1.0, 1.0, 40), random.normal(0.0, 3.0, 15)
+    value, low, high = bootstrapped_apart(*apart(first, second))
+    welch = scipy.stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
+    assert value == pytest.approx(first.mean() - second.mean())
+    assert (low, high) == pytest.approx((welch.low, welch.high), abs=0.15)
+    reversed_value, *reversed_ends = bootstrapped_apart(*apart(second, first))
+    assert reversed_value == pytest.approx(-value)
+    assert reversed_ends == pytest.approx([-high, -low], abs=0.15)
+    value, low, high = bootstrapped_apart(*apart(first, second[:2]))
+    assert np.isfinite(value)
+    assert np.isnan([low, high]).all()
+    assert bootstrapped_apart(*apart(np.ones(4), np.zeros(4))) == (1.0, 1.0, 1.0)
+
+
+def test_coverage_of_few_clusters_against_many():
+    """Drawn together, the three would be left out of some draws and count as twenty-three."""
+    random = np.random.default_rng(0)
+    covered = 0
+    for seed in range(300):
+        values = [np.repeat(random.normal(size=n), 5) + random.normal(size=5 * n) for n in (3, 20)]
+        _, low, high = bootstrapped_apart(*apart(*values, n_each=5), seed=seed)
+        covered += low <= 0 <= high
+    assert covered >= 0.89 * 300
 
 
 def test_missing_values_and_too_few():

@@ -235,6 +235,7 @@ def test_leaderboard_counts_clips_that_the_model_calls_edited():
     assert row["first"] == 0.75
     assert row["first_low"] < 0.75 < row["first_high"]
     assert row["rank"] == pytest.approx(1.5)
+    assert row["n_ranked"] == row["n_clips"]
     assert row["chance"] == pytest.approx((3 / 10 + 1 / 5) / 4)
     assert (row["rival"], row["rival_share"]) == ("f1", 0.25)
     assert (row["clip_first"], row["clip_first_high"], row["clip_rival"]) == (1.0, 1.0, "")
@@ -341,3 +342,9 @@ def test_speakers_are_drawn_with_as_many_clips(corpus):
     assert sorted(speakers.count(name) for name in set(speakers)) == [5, 5, 5]
     assert drawn == module._drawn(corpus, ["neutral"], n_clips=15, seed=1)
     assert drawn != module._drawn(corpus, ["neutral"], n_clips=15, seed=2)
+
+
+def test_mean_rank_says_over_how_many_clips_it_is():
+    unknown = clip(False, speaker="b") | {"rank": float("nan")}
+    (row,) = made([clip(True), unknown, clip(False, speaker="c")]).leaderboard().to_dict("records")
+    assert (row["n_clips"], row["n_ranked"], row["rank"]) == (3, 2, 2.0)

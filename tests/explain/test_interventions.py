@@ -314,3 +314,29 @@ def test_without_the_vocoder_level_and_tilt_still_work(audio, monkeypatch):
     assert np.isnan(result.pitch_agreement)
     with pytest.raises(MissingExtraError, match=r'pip install "cuelens\[synth\]"'):
         Interventions(cues=("tempo",)).explain(ConstantModel(), audio)
+
+
+@pytest.mark.parametrize("peak_db", [-1.0, -30.0, -65.0])
+def test_doses_that_the_sound_does_not_bear_are_left_out_and_named(peak_db):
+    """At most 20 dB above full scale, and a peak of at least −60 dB after the attenuation."""
+    samples = speech_like(duration_s=0.8)
+    samples = samples / np.abs(samples).max() * 10 ** (peak_db / 20)
+    asked = np.array([-40.0, -30.0, -6.0, 0.0, 15.0, 30.0, 40.0])
+    explainer = Interventions(cues=("level",), doses={"level": tuple(asked)}, n_remakes=1)
+    result = explainer.explain(ConstantModel(), Audio(samples=samples, sample_rate=RATE))
+    response = result.response("level")
+    kept = asked[(peak_db + asked <= 20) | (asked == 0)]
+    attenuated_db = max(0.0, peak_db + kept.max())
+    kept = kept[(peak_db + kept - attenuated_db >= -60) | (kept == 0)]
+    np.testing.assert_array_equal(response.doses, kept)
+    assert response.attenuated_db == pytest.approx(attenuated_db, abs=1e-3)
+    assert [dose for dose, _ in response.left_out] == sorted(set(asked) - set(kept))
+    assert result.n_model_calls == 1 + 1 + 2 * len(kept)
+    for dose, why in response.left_out:
+        named = f"Level {dose:g} dB was left out: {why}.".replace("-", "−", 1)
+        assert named in result.warnings()
+        assert ("beyond full scale" in why) == (peak_db + dose > 20)
+    left_out = result.to_dict()["cues"][0]["left_out"]
+    assert [entry["dose"] for entry in left_out] == [dose for dose, _ in response.left_out]
+    if len(kept) == 1:
+        assert result.sentence("level") == "No level was tried but the recording's own."

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import json
 import tracemalloc
 from dataclasses import dataclass
@@ -259,6 +260,13 @@ def test_silent_windows_are_answered_but_not_explained(model, tmp_path):
     loud, silent = began.sounds(found.rows)
     np.testing.assert_allclose(loud.samples, samples[:32_000], atol=1e-4)
     assert silent is None
+
+
+def test_timeline_and_open_timeline_have_one_list_of_settings(model, recording):
+    whole, opened = (inspect.signature(one).parameters for one in (timeline, open_timeline))
+    assert whole == opened
+    with pytest.raises(TypeError, match="wndow_s"):
+        timeline(model, recording, wndow_s=3.0)
 
 
 def test_settings_are_refused_before_the_work(model, recording):

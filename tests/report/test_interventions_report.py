@@ -70,3 +70,12 @@ def test_folder_holds_everything(result, audio, tmp_path):
     names = {file.name for file in report.parent.rglob("*.*")}
     assert {"interventions.html", "interventions.json", "interventions.csv"} <= names
     assert {"interventions.png", "level_-12.flac", "level_+0.flac", "tilt_+4.flac"} <= names
+
+
+def test_versions_of_an_earlier_run_are_removed(audio, tmp_path):
+    model = BandModel(band_hz=(1000.0, 2000.0))
+    for doses in ((-12.0, 12.0), (3.0,)):
+        found = Interventions(cues=("level",), doses={"level": doses}, n_remakes=0)
+        write_interventions_report(tmp_path, result=found.explain(model, audio), audio=audio)
+    names = {file.name for file in (tmp_path / "interventions").glob("*.flac")}
+    assert names == {"level_+0.flac", "level_+3.flac"}

@@ -9,7 +9,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cuelens.cli.console import out, progress_bar
+from cuelens.cli.console import out, progress_bar, result_folder
+from cuelens.cli.options import ModelName, Seed
 
 if TYPE_CHECKING:
     from cuelens.explain import Comparison
@@ -21,12 +22,7 @@ def compare(
         Path,
         typer.Argument(metavar="B", help="Another, best of the same words.", show_default=False),
     ],
-    model: Annotated[
-        str,
-        typer.Option(
-            help="A bundled model (see `cuelens models`), a model folder, resnetsmall:FILE, or python:package.module:callable."
-        ),
-    ] = "emodb-cnn",
+    model: ModelName = "emodb-cnn",
     explainer: Annotated[
         str,
         typer.Option(
@@ -40,7 +36,7 @@ def compare(
             show_default=False,
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 42,
+    seed: Seed = 42,
     out_dir: Annotated[
         Path, typer.Option("--out", help="Folder for page, table and figure.")
     ] = Path("cuelens-compare"),
@@ -64,7 +60,6 @@ def compare(
     from cuelens.explain import compare as compare_explanations
     from cuelens.explain.explanation import dump_json
     from cuelens.models import load_model
-    from cuelens.report import make_folder
     from cuelens.report.comparison_report import write_comparison_report
 
     loaded = load_model(model)
@@ -75,7 +70,7 @@ def compare(
             "shapley-windows"
         )
     audios = [load_audio(file, sample_rate=loaded.sample_rate) for file in (first, second)]
-    make_folder(out_dir)
+    result_folder(out_dir)
     with progress_bar() as progress:
         task = progress.add_task("clips", total=2)
         explanations = []

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cuelens.cli.console import MODEL_HELP, out, progress_bar
+from cuelens.cli.console import MODEL_HELP, out, progress_bar, result_folder
 from cuelens.cli.explain import ExplainerName
 
 if TYPE_CHECKING:
@@ -71,14 +71,13 @@ def cues(
     from cuelens.explain.figures import save_png
     from cuelens.explain.moment_finder import moment_finder
     from cuelens.models import load_model
-    from cuelens.report import make_folder
     from cuelens.report.figures import plot_agreement, plot_profile
 
     found = load_corpus(corpus)
     if speakers is not None:
         found = found.select(speakers=[name.strip() for name in speakers.split(",")])
     loaded = load_model(model)
-    make_folder(out_dir)
+    result_folder(out_dir)
     rows = np.arange(len(found))
     if max_clips is not None and max_clips < len(rows):
         rows = np.sort(np.random.default_rng(seed).permutation(rows)[:max_clips])

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from cuelens.cli.console import MODEL_HELP, out, progress_bar
+from cuelens.cli.console import out, progress_bar, result_folder
+from cuelens.cli.options import Clips, ModelName, Seed, Speakers, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,10 +27,7 @@ _OF_NETWORKS = ("grad-cam", "lrp")  # one pass each; both need PyTorch
 
 
 def faithfulness(
-    model: Annotated[
-        str,
-        typer.Option(help=MODEL_HELP),
-    ] = "emodb-cnn",
+    model: ModelName = "emodb-cnn",
     corpus: Annotated[
         str | None,
         typer.Option(
@@ -58,17 +56,10 @@ def faithfulness(
             help="Remove the same cells (8 bands by 150 ms) for every explainer, so that all of them compare; or each explainer's own units.",
         ),
     ] = False,
-    clips: Annotated[
-        int, typer.Option(help="Clips, balanced over emotions and speakers.", min=1)
-    ] = 40,
-    speakers: Annotated[
-        str | None,
-        typer.Option(help="Only these speakers, separated by commas.", show_default=False),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes; by default one a core.", min=1)
-    ] = None,
+    clips: Clips = 40,
+    speakers: Speakers = None,
+    seed: Seed = 0,
+    workers: Workers = None,
     out_dir: Annotated[
         Path,
         typer.Option("--out", help="Folder for tables and the figure; an interrupted run goes on."),
@@ -95,7 +86,6 @@ def faithfulness(
     from cuelens.evaluate.faithfulness_corpus import evaluate_faithfulness
     from cuelens.evaluate.fills import FILLS, checked_fill
     from cuelens.models import load_model
-    from cuelens.report import make_folder
     from cuelens.units import TimeFrequencyCells
 
     fills = [checked_fill(name) for name in fill or FILLS]
@@ -104,7 +94,7 @@ def faithfulness(
     found = demo_corpus() if corpus is None else load_corpus(corpus)
     if speakers is not None:
         found = found.select(speakers=[name.strip() for name in speakers.split(",")])
-    make_folder(out_dir)
+    result_folder(out_dir)
     n_workers = workers or os.cpu_count() or 1
     with progress_bar() as progress:
         task = progress.add_task(found.name, total=min(clips, len(found)))

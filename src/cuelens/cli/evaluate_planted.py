@@ -10,7 +10,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cuelens.cli.console import StagedProgress, out, progress_bar
+from cuelens.cli.console import StagedProgress, out, progress_bar, result_folder
+from cuelens.cli.options import Seed, Workers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,10 +72,8 @@ def planted(
             min=0,
         ),
     ] = 0,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes; by default one a core.", min=1)
-    ] = None,
+    seed: Seed = 0,
+    workers: Workers = None,
     out_dir: Annotated[
         Path,
         typer.Option("--out", help="Folder for tables and the figure; an interrupted run goes on."),
@@ -96,7 +95,6 @@ def planted(
     from cuelens.evaluate.detectors import detector_named
     from cuelens.evaluate.explainers import explainer_named
     from cuelens.evaluate.planted import evaluate_planted
-    from cuelens.report import make_folder
 
     loaded = demo_corpus() if corpus is None else load_corpus(corpus)
     try:
@@ -104,7 +102,7 @@ def planted(
     except ValueError as error:
         raise InputError(f"--bands is {bands!r}; expected numbers such as 1,3,5") from error
     chosen = {name: explainer_named(name) for name in explainer or default_explainers()}
-    make_folder(out_dir)
+    result_folder(out_dir)
     with progress_bar() as progress:
         result = evaluate_planted(
             loaded,

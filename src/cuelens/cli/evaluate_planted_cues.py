@@ -10,7 +10,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cuelens.cli.console import StagedProgress, out, progress_bar
+from cuelens.cli.console import StagedProgress, out, progress_bar, result_folder
+from cuelens.cli.options import Seed, Workers
 
 if TYPE_CHECKING:
     from cuelens.evaluate.planted_cues_result import PlantedCues
@@ -46,10 +47,8 @@ def planted_cues(
         int,
         typer.Option(help="Random embeddings that are probed, of each edit; 0: none.", min=0),
     ] = 3,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes; by default one a core.", min=1)
-    ] = None,
+    seed: Seed = 0,
+    workers: Workers = None,
     out_dir: Annotated[
         Path, typer.Option("--out", help="Folder for tables; an interrupted run goes on.")
     ] = Path("cuelens-planted-cues"),
@@ -72,10 +71,9 @@ def planted_cues(
     from cuelens.corpora import canonical_emotion, load_corpus
     from cuelens.evaluate.cue_edits import CUE_EDITS
     from cuelens.evaluate.planted_cues import EMOTIONS, evaluate_planted_cues
-    from cuelens.report import make_folder
 
     loaded = load_corpus(corpus)
-    make_folder(out_dir)
+    result_folder(out_dir)
     with progress_bar() as progress:
         result = evaluate_planted_cues(
             loaded,

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cuelens.cli.console import MODEL_HELP, StagedProgress, out, progress_bar
+from cuelens.cli.console import StagedProgress, out, progress_bar, result_folder
 from cuelens.cli.evaluate_stability import (
     chosen_corpus,
     chosen_explainers,
@@ -19,6 +19,7 @@ from cuelens.cli.evaluate_stability import (
     number,
     print_failed,
 )
+from cuelens.cli.options import Clips, ModelName, Seed, Speakers, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,10 +46,7 @@ class HowName(StrEnum):
 
 
 def sanity(
-    model: Annotated[
-        str,
-        typer.Option(help=MODEL_HELP),
-    ] = "emodb-cnn",
+    model: ModelName = "emodb-cnn",
     corpus: Annotated[
         str | None,
         typer.Option(
@@ -87,18 +85,10 @@ def sanity(
     gate_only: Annotated[
         bool, typer.Option("--gate-only", help="Only look at the model's answers; explain nothing.")
     ] = False,
-    clips: Annotated[
-        int, typer.Option(help="Clips, emotions and speakers equally often.", min=1)
-    ] = 20,
-    speakers: Annotated[
-        str | None,
-        typer.Option(help="Only these speakers, separated by commas.", show_default=False),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
-    workers: Annotated[
-        int | None,
-        typer.Option(help="Processes; by default one a core.", min=1, show_default=False),
-    ] = None,
+    clips: Clips = 20,
+    speakers: Speakers = None,
+    seed: Seed = 0,
+    workers: Workers = None,
     out_dir: Annotated[
         Path,
         typer.Option("--out", help="Folder for table and figure; an interrupted run goes on."),
@@ -133,12 +123,11 @@ def sanity(
     from cuelens.evaluate.gate import gate
     from cuelens.explain.explanation import dump_json
     from cuelens.models import load_model
-    from cuelens.report import make_folder
 
     loaded = load_model(model)
     chosen = chosen_explainers(explainer, loaded, seed=seed)
     found = chosen_corpus(corpus, speakers)
-    make_folder(out_dir)
+    result_folder(out_dir)
     passed = gate(loaded, corpus=None if corpus is None else found, seed=seed)
     _print_gate(passed)
     if gate_only:

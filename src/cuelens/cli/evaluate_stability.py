@@ -11,7 +11,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cuelens.cli.console import MODEL_HELP, err, out, progress_bar
+from cuelens.cli.console import err, out, progress_bar, result_folder
+from cuelens.cli.options import Clips, ModelName, Seed, Speakers, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,10 +27,7 @@ _CHEAP_ANY = ("lime-64", "shapley-windows")  # models that are no network are sl
 
 
 def stability(
-    model: Annotated[
-        str,
-        typer.Option(help=MODEL_HELP),
-    ] = "emodb-cnn",
+    model: ModelName = "emodb-cnn",
     corpus: Annotated[
         str | None,
         typer.Option(
@@ -44,18 +42,10 @@ def stability(
             show_default=False,
         ),
     ] = None,
-    clips: Annotated[
-        int, typer.Option(help="Clips, emotions and speakers equally often.", min=1)
-    ] = 40,
-    speakers: Annotated[
-        str | None,
-        typer.Option(help="Only these speakers, separated by commas.", show_default=False),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
-    workers: Annotated[
-        int | None,
-        typer.Option(help="Processes; by default one a core.", min=1, show_default=False),
-    ] = None,
+    clips: Clips = 40,
+    speakers: Speakers = None,
+    seed: Seed = 0,
+    workers: Workers = None,
     out_dir: Annotated[
         Path,
         typer.Option("--out", help="Folder for table and figure; an interrupted run goes on."),
@@ -82,12 +72,11 @@ def stability(
     """
     from cuelens.evaluate.stability import evaluate_stability
     from cuelens.models import load_model
-    from cuelens.report import make_folder
 
     loaded = load_model(model)
     chosen = chosen_explainers(explainer, loaded, seed=seed)
     found = chosen_corpus(corpus, speakers)
-    make_folder(out_dir)
+    result_folder(out_dir)
     with progress_bar() as progress:
         task = progress.add_task(found.name, total=min(clips, len(found)))
         result = evaluate_stability(

@@ -10,8 +10,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cuelens.cli.console import out, progress_bar
+from cuelens.cli.console import out, progress_bar, result_folder
 from cuelens.cli.evaluate_stability import chosen_corpus, n_processes, print_failed
+from cuelens.cli.options import ModelName, Seed, Speakers, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -42,12 +43,7 @@ def group(
     by: Annotated[
         By, typer.Option(help="What makes a group; correct: right and wrong answers.")
     ] = By.emotion,
-    model: Annotated[
-        str,
-        typer.Option(
-            help="A bundled model, a model folder, resnetsmall:FILE, or python:package.module:callable."
-        ),
-    ] = "emodb-cnn",
+    model: ModelName = "emodb-cnn",
     explainer: Annotated[
         str,
         typer.Option(
@@ -71,15 +67,9 @@ def group(
     clips: Annotated[
         int, typer.Option(help="Clips of each corpus, emotions and speakers equally often.", min=1)
     ] = 40,
-    speakers: Annotated[
-        str | None,
-        typer.Option(help="Only these speakers, separated by commas.", show_default=False),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
-    workers: Annotated[
-        int | None,
-        typer.Option(help="Processes; by default one a core.", min=1, show_default=False),
-    ] = None,
+    speakers: Speakers = None,
+    seed: Seed = 0,
+    workers: Workers = None,
     out_dir: Annotated[
         Path,
         typer.Option("--out", help="Folder for tables and figure; an interrupted run goes on."),
@@ -102,7 +92,6 @@ def group(
     from cuelens.evaluate.explainers import explainer_named
     from cuelens.evaluate.group import explain_group
     from cuelens.models import load_model
-    from cuelens.report import make_folder
 
     compared = None if difference is None else tuple(difference.split(","))
     if compared is not None and len(compared) != 2:
@@ -114,7 +103,7 @@ def group(
     chosen = explainer_named(explainer, seed=seed)
     names: Sequence[str | None] = corpus or [None]
     corpora = [chosen_corpus(name, speakers) for name in names]
-    make_folder(out_dir)
+    result_folder(out_dir)
     with progress_bar() as progress:
         task = progress.add_task("clips", total=sum(min(clips, len(one)) for one in corpora))
         found = explain_group(

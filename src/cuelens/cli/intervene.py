@@ -12,7 +12,8 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from cuelens.cli.console import out, progress_bar
+from cuelens.cli.console import out, progress_bar, result_folder
+from cuelens.cli.options import ModelName, Seed
 from cuelens.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,12 +27,7 @@ def intervene(
             metavar="CLIP", help="A recording: wav, flac, ogg, mp3.", show_default=False
         ),
     ],
-    model: Annotated[
-        str,
-        typer.Option(
-            help="A bundled model, a model folder, resnetsmall:FILE, or python:package.module:callable."
-        ),
-    ] = "emodb-cnn",
+    model: ModelName = "emodb-cnn",
     target: Annotated[
         str | None,
         typer.Option(
@@ -69,7 +65,7 @@ def intervene(
         float,
         typer.Option(help="How far next to no dose may move an output before a cue is flagged."),
     ] = 0.05,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+    seed: Seed = 0,
     out_dir: Annotated[
         Path | None,
         typer.Option(
@@ -102,7 +98,7 @@ def intervene(
     from cuelens.explain import CUE_DOSES, Interventions
     from cuelens.explain.game import CountingModel
     from cuelens.models import load_model
-    from cuelens.report import make_folder, write_interventions_report
+    from cuelens.report import write_interventions_report
 
     names = tuple(CUE_DOSES) if cues is None else tuple(n.strip() for n in cues.split(","))
     explainer = Interventions(
@@ -116,7 +112,7 @@ def intervene(
     loaded = load_model(model)
     folder = unique_folders([clip], out_dir)[0]
     if folder is not None:
-        make_folder(folder)  # before the work, so that a mistake costs nothing
+        result_folder(folder)  # before the work, so that a mistake costs nothing
     audio = load_audio(clip, sample_rate=loaded.sample_rate)
     with progress_bar() as progress:
         task = progress.add_task(clip.name, total=explainer.n_evaluations())
@@ -187,7 +183,7 @@ def _table(result: DoseResponses, response: DoseResponse) -> Table:
         style="dim",
     )
     measured = [
-        ("-" if math.isnan(value) else f"{value:.2f}") + ("" if good else "!")
+        ("-" if math.isnan(value) else f"{round(value, 2) + 0.0:.2f}") + ("" if good else "!")
         for value, good in zip(response.measured, response.as_asked, strict=True)
     ]
     unit = "" if about.measured_unit == about.unit else f", {about.measured_unit}"

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cuelens.cli.console import StagedProgress, err, out, progress_bar
+from cuelens.cli.console import StagedProgress, err, out, progress_bar, result_folder
 from cuelens.cli.embedding import embed
 
 if TYPE_CHECKING:
@@ -134,7 +134,6 @@ def probe(
     from cuelens.corpora import load_corpus
     from cuelens.features import FeatureCache
     from cuelens.probe import ProbeProfile, Probing, measure_acoustics
-    from cuelens.report import make_folder
     from cuelens.report.probe_report import write_probe_report
 
     found = load_corpus(corpus)
@@ -151,7 +150,7 @@ def probe(
         seed=seed,
     )
     probing.check(found)  # before the work, so that a mistake costs nothing
-    make_folder(out_dir)
+    result_folder(out_dir)
     if attach is not None:
         _refuse_no_model(attach)
     cache = FeatureCache()

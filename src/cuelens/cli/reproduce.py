@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from cuelens.cli.console import StagedProgress, out, progress_bar
+from cuelens.cli.console import StagedProgress, out, progress_bar, result_folder
 from cuelens.cli.embedding import embed
 from cuelens.cli.reproduce_beyond_saliency import beyond_saliency
 from cuelens.cli.reproduce_emolime import emolime
@@ -88,14 +88,13 @@ def probing(
     from cuelens.evaluate.reproduce_probing import check_settings, reproduce_probing
     from cuelens.features import FeatureCache
     from cuelens.probe.acoustics import measure_acoustics
-    from cuelens.report import make_folder
     from cuelens.report.reproduction_figure import plot_reproduction
 
     check_settings(n_repeats=repeats, n_permutations=permutations, seed=seed)
     loaded = load_corpus(corpus)
     for note in loaded.notes:
         out.print(f"note: {note}", markup=False, highlight=False)
-    make_folder(out_dir)
+    result_folder(out_dir)
     cache = FeatureCache()
     with progress_bar() as progress:
         show = StagedProgress(progress)

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cuelens.cli.console import out, progress_bar
+from cuelens.cli.console import out, progress_bar, result_folder
 
 if TYPE_CHECKING:
     from cuelens.evaluate.beyond_saliency_result import BeyondSaliency
@@ -67,14 +67,13 @@ def beyond_saliency(
     from cuelens.corpora import load_corpus
     from cuelens.evaluate.reproduce_beyond_saliency import reproduce_beyond_saliency
     from cuelens.models import load_model
-    from cuelens.report import make_folder
     from cuelens.report.beyond_saliency_figure import plot_beyond_saliency
 
     loaded = load_corpus(corpus)
     for note in loaded.notes:
         out.print(f"note: {note}", markup=False, highlight=False)
     network = load_model(model)
-    make_folder(out_dir)
+    result_folder(out_dir)
     n_workers = workers or os.cpu_count() or 1
     with progress_bar() as progress:
         task = progress.add_task(loaded.name, total=min(clips, len(loaded)))

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cuelens.cli.console import StagedProgress, out, progress_bar
+from cuelens.cli.console import StagedProgress, out, progress_bar, result_folder
 from cuelens.errors import InputError
 
 if TYPE_CHECKING:
@@ -118,13 +118,12 @@ def emolime(
     from cuelens.evaluate.emolime_plan import EMOTIONS
     from cuelens.evaluate.emolime_tasks import check_models
     from cuelens.evaluate.reproduce_emolime import reproduce_emolime
-    from cuelens.report import make_folder
     from cuelens.report.emolime_report import write_emolime_report
 
     models = model or list(DEFAULT_MODELS)
     check_models(models)
     corpora = _load(corpus)
-    make_folder(out_dir)
+    result_folder(out_dir)
     with progress_bar() as progress:
         found = reproduce_emolime(
             corpora,

@@ -10,7 +10,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cuelens.cli.console import StagedProgress, err, out, progress_bar
+from cuelens.cli.console import StagedProgress, err, out, progress_bar, result_folder
+from cuelens.cli.options import ModelName
 
 if TYPE_CHECKING:
     from cuelens.explain import Timeline
@@ -32,12 +33,7 @@ def timeline(
             show_default=False,
         ),
     ],
-    model: Annotated[
-        str,
-        typer.Option(
-            help="A bundled model (see `cuelens models`), a model folder, resnetsmall:FILE, or python:package.module:callable."
-        ),
-    ] = "emodb-cnn",
+    model: ModelName = "emodb-cnn",
     explainer: Annotated[
         str | None,
         typer.Option(
@@ -55,7 +51,9 @@ def timeline(
             help="Emotion to explain; by default each window's own answer.", show_default=False
         ),
     ] = None,
-    window_s: Annotated[float, typer.Option("--window", help="Longest window in seconds.")] = 6.0,
+    window_s: Annotated[
+        float, typer.Option("--window", help="Longest window in seconds, 0.25 to 60.")
+    ] = 6.0,
     hop_s: Annotated[
         float | None,
         typer.Option(
@@ -102,7 +100,6 @@ def timeline(
     from cuelens.evaluate.explainers import applies, explainer_named
     from cuelens.explain import open_timeline
     from cuelens.models import load_model
-    from cuelens.report import make_folder
     from cuelens.report.timeline_report import write_timeline_report
 
     loaded = load_model(model)
@@ -113,7 +110,7 @@ def timeline(
             "one for any model, such as shapley"
         )
     detector = SpeechDetector(threshold=threshold, release=max(0.0, threshold - 0.15))
-    make_folder(out_dir)
+    result_folder(out_dir)
     with progress_bar() as progress:
         run = open_timeline(
             loaded,

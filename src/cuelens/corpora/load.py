@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
 
@@ -143,6 +144,9 @@ def _locate(source: str | Path) -> Path:
     found = find_corpus(source)
     if found is not None:
         return found.resolve()
+    here = [one.name for folder in _data_folders() if folder.is_dir() for one in folder.iterdir()]
+    names = {label_key(name): name for name in (*here, *LAYOUTS)}
+    alike = get_close_matches(label_key(source), names, n=1, cutoff=0.7)
     looked = ", ".join(str(folder) for folder in _data_folders())
     known = {label_key(name): layout for name, layout in LAYOUTS.items()}.get(label_key(source))
     remedy = (
@@ -150,8 +154,9 @@ def _locate(source: str | Path) -> Path:
         if known
         else f"known corpora are {', '.join(LAYOUTS)}"
     )
+    meant = f"; did you mean {names[alike[0]]}? Expected" if alike and not known else "; expected"
     raise InputError(
-        f"corpus {source!r} is not on this machine; expected a folder of this name in {looked} "
+        f"corpus {source!r} is not on this machine{meant} a folder of this name in {looked} "
         f"(CUELENS_DATA, then downloads): {remedy}"
     )
 

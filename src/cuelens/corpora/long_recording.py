@@ -4,25 +4,38 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cuelens.audio import FORMATS, OGG_PAGE_BYTES, refuse_truncated, truncated, unreadable
+from cuelens.audio import (
+    FORMATS,
+    MIN_DURATION_S,
+    OGG_PAGE_BYTES,
+    refuse_truncated,
+    truncated,
+    unreadable,
+)
 from cuelens.corpora.speech_detector import FRAME, FRAME_S, SAMPLE_RATE, Segment, SpeechDetector
-from cuelens.errors import InputError
+from cuelens.errors import CuelensWarning, InputError
 from cuelens.typing import FloatArray
 
 if TYPE_CHECKING:
     import soundfile
 
 BLOCK_S = 10.0
+SHORTEST_WINDOW_S = 0.25
+LONGEST_WINDOW_S = 60.0
 _LOWEST_DB = -120.0
 _SHORTEST_HOP_S = 0.01
+_ROUNDING_S = 0.001  # resampling gives a sample more or less
 _OUTWARDS, _INWARDS = 5, 8  # frames of 32 ms
 _BELOW_LOUD_DB = 40.0
 _ABOVE_FLOOR_DB = 6.0
@@ -163,7 +176,10 @@ class SpeechMap:
 
     Parameters
     ----------
-    duration_s : float
+    duration_s : float, s
+        Of the sound that could be read.
+    missing_s : float, s
+        What the header promises beyond that: less than 1 %, else the recording is refused.
     level_db : ndarray, shape (n_frames,), float32
         Root mean square in dB of full scale, at least -120.
     probability : ndarray, shape (n_frames,), float32, or None
@@ -176,6 +192,18 @@ class SpeechMap:
     level_db: FloatArray
     probability: FloatArray | None
     segments: tuple[Segment, ...]
+    missing_s: float = 0.0
+
+    @cached_property
+    def _edges(self) -> tuple[list[float], list[float]]:
+        """Starts and ends of the segments."""
+        return [part.start_s for part in self.segments], [part.end_s for part in self.segments]
+
+    def notes(self) -> tuple[str, ...]:
+        """What is missing of the recording, one short phrase each."""
+        if not self.missing_s:
+            return ()
+        return (f"the last {self.missing_s:.2f} s that the header promises could not be read",)
 
     @property
     def speech_s(self) -> float:
@@ -184,9 +212,11 @@ class SpeechMap:
 
     def speech_share(self, part: Segment) -> float:
         """Share of a part that lies in segments, 0 to 1."""
+        starts, ends = self._edges
+        first, last = bisect_right(ends, part.start_s), bisect_left(starts, part.end_s)
         inside = sum(
-            max(0.0, min(part.end_s, segment.end_s) - max(part.start_s, segment.start_s))
-            for segment in self.segments
+            min(part.end_s, segment.end_s) - max(part.start_s, segment.start_s)
+            for segment in self.segments[first:last]
         )
         return min(1.0, inside / (part.end_s - part.start_s))
 
@@ -213,6 +243,11 @@ def map_speech(
         As :meth:`LongRecording.blocks`.
     MissingExtraError
         The detector is not installed.
+
+    Warns
+    -----
+    CuelensWarning
+        Up to 1 % of what the header promises is missing at the end.
     """
     levels: list[FloatArray] = []
     n_samples = 0
@@ -248,12 +283,17 @@ def map_speech(
             Segment(start_s, min(end_s, duration_s))
             for start_s, end_s in follow_level(segments, level_db)
         )
-    return SpeechMap(
+    missing_s = recording.duration_s - duration_s
+    found_map = SpeechMap(
         duration_s=duration_s,
         level_db=level_db,
         probability=probability,
         segments=segments,
+        missing_s=missing_s if missing_s > _ROUNDING_S else 0.0,
     )
+    for note in found_map.notes():
+        warnings.warn(f"{recording.path}: {note}", CuelensWarning, stacklevel=2)
+    return found_map
 
 
 def follow_level(segments: Sequence[Segment], level_db: FloatArray) -> tuple[Segment, ...]:
@@ -274,7 +314,8 @@ def follow_level(segments: Sequence[Segment], level_db: FloatArray) -> tuple[Seg
     tuple of Segment
         From the first to the last 32 ms, among those within reach of each end, that are less than
         40 dB below the segment's loud parts (95 % of it is quieter); outside, they must also be 6
-        dB above the recording's quietest twentieth.  An end that has none within reach stays.
+        dB above the recording's quietest twentieth.  An end that has none within reach stays, and
+        both stay where less than 0.25 s would be left.
     """
     if not len(level_db):
         return tuple(segments)
@@ -299,6 +340,8 @@ def follow_level(segments: Sequence[Segment], level_db: FloatArray) -> tuple[Seg
             end = (last + after[-1] + 1) * FRAME_S
         elif last - first - 1 - heard[-1] <= _INWARDS:
             end = (first + heard[-1] + 1) * FRAME_S
+        if end - start < SHORTEST_WINDOW_S:
+            start, end = min(start, start_s), max(end, end_s)
         earliest = moved[-1].end_s if moved else 0.0
         latest = segments[place + 1].start_s if place + 1 < len(segments) else np.inf
         moved.append(Segment(float(max(start, earliest)), float(min(end, latest))))
@@ -314,7 +357,7 @@ def speech_windows(
     ----------
     speech : SpeechMap
     window_s : float, s
-        Longest window.
+        Longest window, 0.25 to 60 s: whole windows are held in memory.
     hop_s : float or None, s
         From one window to the next within a segment; the last one ends with the segment.  None:
         segments longer than a window are cut at the quietest place, into pieces of half a window to
@@ -323,19 +366,25 @@ def speech_windows(
     Returns
     -------
     tuple of Segment
-        By start.  Segments shorter than a window are one window.
+        By start.  Segments shorter than a window are one window; those below 50 ms, which no model
+        can be asked about, are left out.
 
     Raises
     ------
     InputError
-        `window_s` below 0.25 s, or `hop_s` below 0.01 s.
+        `window_s` below 0.25 s or above 60 s, or `hop_s` below 0.01 s.
     """
-    if not window_s >= 0.25:
-        raise InputError(f"window_s is {window_s}; expected 0.25 s or more")
+    if not SHORTEST_WINDOW_S <= window_s <= LONGEST_WINDOW_S:
+        raise InputError(
+            f"window_s is {window_s:g}; expected {SHORTEST_WINDOW_S:g} to {LONGEST_WINDOW_S:g} s: "
+            "a window is one phrase, held in memory as a whole"
+        )
     if hop_s is not None and not hop_s >= _SHORTEST_HOP_S:
         raise InputError(f"hop_s is {hop_s}; expected {_SHORTEST_HOP_S} s or more")
     windows: list[Segment] = []
     for segment in speech.segments:
+        if segment.end_s - segment.start_s < MIN_DURATION_S - _ROUNDING_S / 10:
+            continue
         if segment.end_s - segment.start_s <= window_s:
             windows.append(segment)
         elif hop_s is None:

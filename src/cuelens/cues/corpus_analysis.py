@@ -302,7 +302,7 @@ def analyse_corpus(
         "seed": seed,
         "corpus": corpus.name,
         "model": model_name(model),
-        "versions": dict(versions()),
+        "versions": versions(model),
         **(settings or {}),
     }
     finished = _read_finished(resume, record)

@@ -112,7 +112,7 @@ def evaluate_faithfulness(
         "n_steps": n_steps,
         "n_random": n_random,
         "seed": seed,
-        "versions": versions(),
+        "versions": versions(model, explainers),
     }
     results = run_tasks(
         _judge_clip,

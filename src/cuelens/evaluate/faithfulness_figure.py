@@ -55,6 +55,7 @@ def plot_faithfulness(found: Faithfulness) -> Figure:
             ha="center",
             fontsize=9,
         )
+    figure.suptitle(f"{found.about['model']}, {found.about['n_clips']} clips", fontsize=9)
     for ax in axes[-1]:
         ax.set_xlabel("share of units", fontsize=_SMALL)
     handles: dict[str, Any] = {}

@@ -26,7 +26,13 @@ from cuelens.corpora import Corpus, canonical_emotion
 from cuelens.errors import InputError
 from cuelens.evaluate.clips import balanced_rows
 from cuelens.evaluate.explainers import Explainer
-from cuelens.evaluate.intervals import MIN_CLUSTERS, Sample, bootstrap_mean, bootstrapped
+from cuelens.evaluate.intervals import (
+    MIN_CLUSTERS,
+    Sample,
+    bootstrap_mean,
+    bootstrapped,
+    bootstrapped_apart,
+)
 from cuelens.evaluate.journal import run_tasks
 from cuelens.evaluate.over_clips import clip_key, described, divided, json_ready, records
 from cuelens.explain import Explanation
@@ -137,8 +143,9 @@ class Group:
         Returns
         -------
         DataFrame
-            Columns unit, low_hz, high_hz, difference, low, high (95 % over speakers), n (pairs, or
-            clips of both groups), n_speakers, paired.
+            Columns unit, low_hz, high_hz, difference, low, high (95 % over speakers; those of
+            groups that share none are drawn apart, and clips are drawn where one group has fewer
+            than three), n (pairs, or clips of both groups), n_speakers, paired.
 
         Raises
         ------
@@ -196,9 +203,9 @@ class Group:
         rows = []
         both = self.frame[self.frame[by].isin([first, second])]
         speakers = _voices(both)
-        use_speakers = (
-            by != "speaker" and not speakers.isna().any() and speakers.nunique() >= MIN_CLUSTERS
-        )
+        of_each = [set(speakers[both[by] == name]) for name in (first, second)]
+        few = speakers.nunique() if of_each[0] & of_each[1] else min(map(len, of_each))
+        use_speakers = by != "speaker" and not speakers.isna().any() and few >= MIN_CLUSTERS
         for _, part in both.groupby("place"):
             drawn = _voices(part) if use_speakers else part["corpus"] + " " + part["clip"]
             codes = pd.factorize(drawn)[0]
@@ -207,7 +214,10 @@ class Group:
                 chosen = (part[by] == name).to_numpy()
                 values = part["weight"].to_numpy()[chosen]
                 samples.append(Sample(values, np.ones(values.size), codes[chosen]))
-            value, low, high = bootstrapped(samples)
+            if np.intersect1d(samples[0].clusters, samples[1].clusters).size:
+                value, low, high = bootstrapped(samples)
+            else:
+                value, low, high = bootstrapped_apart(samples[0], samples[1])
             rows.append(
                 {
                     **part[["unit", "low_hz", "high_hz"]].iloc[0].to_dict(),

@@ -74,7 +74,7 @@ def described(
             name: described_explainer(explainer) for name, explainer in explainers.items()
         },
         "seed": seed,
-        "versions": versions(),
+        "versions": versions(model, explainers),
     }
 
 

@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from cuelens.audio import Audio
+from cuelens.audio import Audio, within_full_scale
 from cuelens.corpora import Corpus
 from cuelens.errors import CuelensWarning, InputError
 from cuelens.evaluate.clips import balanced_rows
@@ -242,7 +242,7 @@ def evaluate_planted(
         "first_clip": Path(str(corpus.table["file"].iloc[clips.rows[0]])).name,
         "masked": masked,
         "seed": seed,
-        "versions": dict(versions()),
+        "versions": versions(detectors),
     }
 
     trained = run_tasks(
@@ -405,7 +405,8 @@ def training_sounds(
             clip = clips.clip(i)
             if speed != 1.0:
                 clip = excerpt(
-                    replace(clip, samples=_within(play_at(clip.samples, speed))), DURATION_S
+                    replace(clip, samples=within_full_scale(play_at(clip.samples, speed))),
+                    DURATION_S,
                 )
             changed, place = clips.edited(i, case, clip=clip)
             sounds += [clip.samples, changed]
@@ -419,11 +420,6 @@ def training_sounds(
     return sounds, np.array(edited)
 
 
-def _within(samples: FloatArray) -> FloatArray:
-    """Scaled to full scale where samples exceed it; models hear all sound at one level."""
-    return samples / np.float32(max(1.0, float(np.abs(samples).max())))
-
-
 def _with_parts_missing(
     clip: Audio,
     changed: FloatArray,
@@ -433,7 +429,7 @@ def _with_parts_missing(
 ) -> list[tuple[FloatArray, bool]]:
     """Two versions of a clip and up to two of its edited self, parts left out at random."""
     untouched = units.decompose(clip)
-    edited = units.decompose(replace(clip, samples=_within(changed)))
+    edited = units.decompose(replace(clip, samples=within_full_scale(changed)))
     shares = overlaps(untouched.units, place)
     shares /= shares.sum()
     made: list[tuple[FloatArray, bool]] = []
@@ -463,7 +459,7 @@ def _explain(
     """Ask every explainer why the model calls a clip edited."""
     model = _loaded(detectors[case.detector], folder / "models" / case.key)
     changed, place = clips.edited(i, case)
-    clip = replace(clips.clip(i), samples=_within(changed))
+    clip = replace(clips.clip(i), samples=within_full_scale(changed))
     remembering = RememberingModel(model)
     p = float(predict(remembering, [clip.samples])[0, list(model.labels).index(EDITED)])
     rows = []
@@ -471,9 +467,10 @@ def _explain(
         if not applies(explainer, model) or not can_tell(explainer, EDITS[case.edit].kind):
             continue
         asked = model if looks_inside(explainer) else remembering
-        began = time.perf_counter()
+        began, before = time.perf_counter(), remembering.n_remembered
         explanation = explainer.explain(asked, clip, target=EDITED)
-        seconds = time.perf_counter() - began
+        n_shared = remembering.n_remembered - before  # answers that an explainer before paid for
+        seconds = time.perf_counter() - began + n_shared * remembering.seconds_each
         found = located_by(explanation, place, kind=EDITS[case.edit].kind)
         if found is not None:
             rows.append(

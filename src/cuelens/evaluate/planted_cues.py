@@ -213,7 +213,7 @@ def evaluate_planted_cues(
         "edits": list(edits),
         "n_clips": n_clips,
         "seed": seed,
-        "versions": dict(versions()),
+        "versions": versions(Voice),
     }
     rows = _drawn(corpus, emotions, n_clips=n_clips, seed=seed)
     clips = Material(

@@ -32,12 +32,13 @@ class PlantedCues:
         change by 0.2 of these or more.
     clips : DataFrame
         A row an explained clip: ``edit, cue, row, speaker``; ``p`` (that it is edited, as the
-        model says); ``first`` (the edited cue leads the table, in the right direction), ``rank``,
-        ``n_cues`` (with an interval), ``leader`` (the cue that leads), ``effect`` of the edited cue
-        in SD; ``named`` (1 where the account names it first, NaN where it never can, as of cues
-        that have no moments); ``clip_first, clip_leader, clip_effect``, by the column of the whole
-        clip; the same as the first of the untouched clip at the same moments
-        (``untouched_first, untouched_leader, untouched_effect``); ``first_change, leader_change``
+        model says); ``first`` (the edited cue leads the table, in the right direction), ``rank``
+        (NaN where the edited cue has no interval), ``n_cues`` (with an interval), ``leader`` (the
+        cue that leads), ``effect`` of the edited cue in SD; ``named`` (1 where the account names it
+        first, NaN where it never can, as of cues that have no moments); ``clip_first,
+        clip_leader, clip_effect``, by the column of the whole clip; the same as the first of the
+        untouched clip at the same moments (``untouched_first, untouched_leader,
+        untouched_effect``); ``first_change, leader_change``
         (what the edit changed most).
     cues : DataFrame
         A row an explained clip and cue with an interval: ``edit, row, cue, size, low, high`` and
@@ -64,8 +65,9 @@ class PlantedCues:
             ``edit, cue, n_clips``; ``first`` with interval; ``chance`` (one of the cues at
             random) and ``untouched_first`` (of the untouched clips); ``above_chance`` (the interval
             of ``first`` lies above both); ``clip_first`` with interval and ``clip_rival``: by the
-            column of the whole clip; ``rank, n_cues``; ``rival``, the cue that leads most
-            often instead, and its share; ``named, first_change`` and the rival of the latter;
+            column of the whole clip; ``rank``, the mean over the ``n_ranked`` clips in which the
+            edited cue has an interval, among ``n_cues`` with one; ``rival``, the cue that leads
+            most often instead, and its share; ``named, first_change`` and the rival of the latter;
             ``effect`` with interval and ``untouched_effect``, SD.  95 % intervals over speakers.
         """
         rows = []
@@ -85,6 +87,7 @@ class PlantedCues:
                 "chance": float((1 / part["n_cues"]).mean()),
                 "untouched_first": float(part["untouched_first"].mean()),
                 "rank": float(part["rank"].mean()),
+                "n_ranked": int(part["rank"].notna().sum()),
                 "n_cues": float(part["n_cues"].mean()),
                 **_rival("rival", str(cue), part["leader"]),
                 "clip_first": float(part["clip_first"].mean()),

@@ -79,7 +79,9 @@ class Planted:
             ``edit, detector, explainer``; ``n_clips`` (of trained models, only those that the model
             calls edited), ``n_models``; ``hit`` with interval and ``chance_hit``; ``mass`` with
             interval and ``chance_mass``; ``rank`` with interval and ``chance_rank``;
-            ``above_chance`` (the interval of hits lies above chance); ``seconds`` a clip.
+            ``above_chance`` (the interval of hits lies above chance); ``seconds`` a clip, median.
+            Explainers of one clip share the model's answers; what those would have taken is added,
+            at the mean pace of the answers that were asked for.
             95 % intervals over held-out speakers (clips, where fewer than three are held out), or
             over models where labels were shuffled.
         """

@@ -224,7 +224,9 @@ class Sanity:
         ax.set_ylim(min(-0.25, *summary["low"].fillna(0)), 1.05)
         ax.set_ylabel("rank correlation with the trained model's", fontsize=8)
         ax.set_title(
-            f"Explanations of {self.about['model']} {self.about['compared_with']}", fontsize=9
+            f"Explanations of {self.about['model']} {self.about['compared_with']}, "
+            f"{self.about['n_clips']} clips",
+            fontsize=9,
         )
         ax.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
         ax.spines[["top", "right"]].set_visible(False)

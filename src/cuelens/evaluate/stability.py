@@ -199,7 +199,8 @@ class Stability:
         ax.set_xlim(min(-0.05, ax.get_xlim()[0]), 1.03)
         ax.set_xlabel("rank correlation of weights; dashed: different clips", fontsize=8)
         ax.set_title(
-            f"Explanations of {self.about['model']} after changes that should not matter",
+            f"Explanations of {self.about['model']} after changes that should not matter, "
+            f"{self.about['n_clips']} clips",
             fontsize=9,
         )
         ax.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -61,6 +61,7 @@ def _plot_clips(top: Axes, between: Axes, bottom: Axes, comparison: Comparison) 
         )
         ticks_hz = [hz for hz in (500, 1000, 2000, 4000) if hz <= audio.sample_rate / 2]
         ax.set_yticks([float(hz_to_mel(hz)) for hz in ticks_hz], [str(hz) for hz in ticks_hz])
+        ax.set_ylabel("Hz (mel scale)", fontsize=8)
         ax.tick_params(labelsize=7)
     bottom.set_xlabel("time (s)", fontsize=8)
     first_s = np.arange(0.0, comparison.audios[0].duration_s, _LINE_EVERY_S)

@@ -51,6 +51,8 @@ class DoseResponse:
         By how much all versions are attenuated so that the loudest fits full scale.
     sounds : tuple of Audio
         What the model was given, one a dose; not stored in JSON.
+    left_out : tuple of (float, str)
+        Doses that were asked for and that the sound does not bear, with why.
     """
 
     cue: str
@@ -63,6 +65,7 @@ class DoseResponse:
     as_asked: BoolArray
     attenuated_db: float
     sounds: tuple[Audio, ...] = field(default=(), repr=False)
+    left_out: tuple[tuple[float, str], ...] = ()
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -224,6 +227,8 @@ class DoseResponses:
         response = self.response(cue)
         column, name = self.target_index, self.output_name
         if dose is None:
+            if len(response.doses) == 1:
+                return f"No {_title(response)} was tried but the recording's own."
             if response.flat:
                 return (
                     f"At no {_title(response)} from {_range(response)} did any output move by "
@@ -281,6 +286,10 @@ class DoseResponses:
                 "relied on."
             )
         for response in self.responses:
+            found += [
+                f"{_title(response).capitalize()} {_dose(response, dose)} was left out: {why}."
+                for dose, why in response.left_out
+            ]
             astray = np.flatnonzero(~response.as_asked)
             if astray.size:
                 found.append(self._not_as_asked(response, *astray.tolist()))
@@ -386,6 +395,7 @@ class DoseResponses:
                     },
                     "faithful_identity": self.faithful(response),
                     "attenuated_db": response.attenuated_db,
+                    "left_out": [{"dose": dose, "reason": why} for dose, why in response.left_out],
                     "flat": response.flat,
                     "sentence": self.sentence(response.cue),
                     "doses": [
@@ -435,11 +445,21 @@ class DoseResponses:
 
 
 def _measured(value: float) -> str:
-    return "unknown" if np.isnan(value) else f"{value:.2f}".replace("-", "−")
+    return "unknown" if np.isnan(value) else measured_text(value)
+
+
+def measured_text(value: float) -> str:
+    """A measured dose in two digits, without a sign where it is 0."""
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
 
 
 def _title(response: DoseResponse) -> str:
     return response.about.title
+
+
+def _dose(response: DoseResponse, dose: float) -> str:
+    unit = "" if response.about.unit in ("times", "share") else f" {response.about.unit}"
+    return f"{dose:g}{unit}".replace("-", "−")
 
 
 def _range(response: DoseResponse) -> str:

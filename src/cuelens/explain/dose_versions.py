@@ -24,13 +24,11 @@ from cuelens.errors import InputError
 from cuelens.explain.cue_doses import CueDoses
 from cuelens.overlap_add import Periods
 from cuelens.typing import FloatArray
-from cuelens.vocoder import FRAME_S, Voice, a_weighted_db
+from cuelens.vocoder import FRAME_S, Voice, a_weighted_db, tilt_db
 
 FADE_S = 0.01
 MAX_SHIFT_S = 0.005
 SNR_DB = 40.0
-_TILT_AROUND_HZ = 1000.0
-_TILT_FROM_HZ = 50.0  # below, the filter does not go on
 _TILT_PADDING_S = 0.1
 
 
@@ -117,8 +115,8 @@ class Versions:
     def _tilted(self, db_per_octave: float) -> FloatArray:
         n_padded = len(self.samples) + round(_TILT_PADDING_S * self.sample_rate)
         hz = np.fft.rfftfreq(n_padded, 1 / self.sample_rate)
-        octaves = np.log2(np.maximum(hz, _TILT_FROM_HZ) / _TILT_AROUND_HZ)
-        spectrum = np.fft.rfft(self.samples, n_padded) * 10 ** (db_per_octave * octaves / 20)
+        gain = 10 ** (tilt_db(hz, db_per_octave) / 20)
+        spectrum = np.fft.rfft(self.samples, n_padded) * gain
         return np.asarray(np.fft.irfft(spectrum, n_padded)[: len(self.samples)])
 
     def _breathy(self, share: float, lead_frames: int) -> FloatArray:

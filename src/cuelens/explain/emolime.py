@@ -273,7 +273,7 @@ class EmoLime:
                 parameters=self._parameters(estimate, asked)
                 | output_parameters(model, "logit" if self.output == "logit" else kind),
                 seed=self.seed,
-                versions=versions(),
+                versions=versions(model, self.units),
             ),
             components=components,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -112,10 +113,14 @@ class RememberingModel:
     ----------
     n_waveforms : int
         Waveforms that the model itself was given.
+    n_remembered : int
+        Waveforms that were answered from memory.
     """
 
     def __init__(self, model: Model) -> None:
         self._model = model
+        self._seconds = 0.0
+        self.n_remembered = 0
         self._answers: dict[bytes, FloatArray] = {}
         self.labels = model_labels(model)
         self.sample_rate: int = model.sample_rate
@@ -128,7 +133,15 @@ class RememberingModel:
         keys = [hashlib.blake2b(w.tobytes(), digest_size=16).digest() for w in waveforms]
         new = {key: w for key, w in zip(keys, waveforms, strict=True) if key not in self._answers}
         if new:
+            began = time.perf_counter()
             outputs = predict(self._model, list(new.values()))
+            self._seconds += time.perf_counter() - began
             self._answers.update(zip(new, outputs, strict=True))
             self.n_waveforms += len(new)
+        self.n_remembered += len(waveforms) - len(new)
         return np.stack([self._answers[key] for key in keys])
+
+    @property
+    def seconds_each(self) -> float:
+        """Mean time in s that the model itself took for a waveform."""
+        return self._seconds / max(1, self.n_waveforms)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cuelens.audio import Audio
+from cuelens.audio import Audio, within_full_scale
 from cuelens.errors import InputError
 from cuelens.explain.cue_doses import CUE_DOSES, CueDoses
 from cuelens.explain.dose_measures import Heard, measured_dose, pitch_agreement
@@ -38,6 +38,8 @@ from cuelens.typing import BoolArray, FloatArray
 from cuelens.vocoder import FRAME_S, Voice
 
 MIN_SPAN_S = 0.1
+MOST_ATTENUATED_DB = 20.0
+LEAST_PEAK_DB = -60.0  # 33 steps of 16-bit audio
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,10 @@ class Interventions:
     Versions keep the recording's A-weighted level unless level is the cue.  Where a dose goes
     beyond full scale, all versions of that cue are attenuated alike.  A remake that still
     overshoots is scaled down to full scale by itself.
+
+    A sound bears only so much: a dose is left out, and the result says so, where all versions would
+    have to be attenuated by more than 20 dB for it, or where its peak in the part would then be
+    more than 60 dB below full scale.
     """
 
     cues: tuple[str, ...] = tuple(CUE_DOSES)
@@ -109,7 +115,7 @@ class Interventions:
         return np.unique([*self.doses.get(cue, about.standard), about.identity])
 
     def n_evaluations(self) -> int:
-        """Waveforms that the model will be given."""
+        """Waveforms that the model will be given; fewer where doses are left out."""
         n_doses = sum(len(self.doses_of(cue)) for cue in self.cues)
         return 1 + len(self.cues) + n_doses * (1 + self.n_remakes)
 
@@ -145,16 +151,18 @@ class Interventions:
             samples=audio.samples, sample_rate=rate, first=first, last=last, voice=voice
         )
         prediction = predict(model, [audio.samples])[0]
+        responses = tuple(
+            self._response(CUE_DOSES[cue], model=model, audio=audio, maker=maker)
+            for cue in self.cues
+        )
+        n_doses = sum(len(response.doses) for response in responses)
         return DoseResponses(
             clip=Clip.of(audio),
             model=model_name(model),
             labels=labels,
             target=labels[default_target(model, prediction) if asked is None else asked],
             prediction=prediction,
-            responses=tuple(
-                self._response(CUE_DOSES[cue], model=model, audio=audio, maker=maker)
-                for cue in self.cues
-            ),
+            responses=responses,
             span=None if self.span is None else (first / rate, last / rate),
             tolerance=self.tolerance,
             pitch_agreement=(
@@ -166,7 +174,7 @@ class Interventions:
                     hop_s=FRAME_S,
                 )
             ),
-            n_model_calls=self.n_evaluations(),
+            n_model_calls=1 + len(responses) + n_doses * (1 + self.n_remakes),
             method=Method(
                 name="interventions",
                 parameters={
@@ -176,7 +184,7 @@ class Interventions:
                     "tolerance": self.tolerance,
                 },
                 seed=self.seed,
-                versions=versions(),
+                versions=versions(model, voice),
             ),
             timing_s=time.perf_counter() - began,
         )
@@ -211,21 +219,24 @@ class Interventions:
                 where = "" if self.span is None else f", {self.span[0]:g} to {self.span[1]:g} s"
                 raise InputError(f"{audio.source}{where}: {cue.name}: {error}") from error
 
-        doses = self.doses_of(cue.name)
-        made = [edited(float(dose)) for dose in doses]
-        peak = max(1.0, *(float(np.abs(samples).max()) for samples in made))
+        asked = {float(dose): edited(float(dose)) for dose in self.doses_of(cue.name)}
+        peak, left_out = _bearable(cue, asked, maker)
+        doses = np.array([dose for dose in asked if dose not in dict(left_out)])
+        made = [asked[dose] for dose in doses.tolist()]
         answers, sounds = [], []
         for dose, samples in zip(doses, made, strict=True):
             remakes = []
             for number in range(1, self.n_remakes + 1):
                 random = np.random.default_rng([int(self.seed), number])
                 remade = edited(_near(cue, float(dose), random), lead_frames=number) / peak
-                remakes.append(_within(disturbed(remade, sample_rate=rate, random=random)))
-            scaled = _within(samples / peak)
+                remakes.append(
+                    within_full_scale(disturbed(remade, sample_rate=rate, random=random))
+                )
+            scaled = within_full_scale(samples / peak)
             groups = [predict(model, [waveform]) for waveform in (scaled, *remakes)]
             answers.append(np.concatenate(groups))
             sounds.append(_sound(audio, scaled, cue, float(dose)))
-        control = predict(model, [_within(edited(cue.control) / peak)])[0]
+        control = predict(model, [within_full_scale(edited(cue.control) / peak)])[0]
         parts = [Heard(samples=maker.part_of(s.samples), sample_rate=rate) for s in sounds]
         before = parts[int(np.flatnonzero(doses == cue.identity)[0])]
         measured = np.array([measured_dose(cue.name, before, part) for part in parts])
@@ -239,20 +250,40 @@ class Interventions:
             measured=measured,
             as_asked=_as_asked(cue, doses, measured),
             attenuated_db=20 * float(np.log10(peak)),
+            left_out=left_out,
             sounds=tuple(sounds),
         )
+
+
+def _bearable(
+    cue: CueDoses, made: Mapping[float, FloatArray], maker: Versions
+) -> tuple[float, tuple[tuple[float, str], ...]]:
+    """What versions are divided by to fit full scale, and the doses that are left out, with why."""
+    peaks = {dose: float(np.abs(samples).max()) for dose, samples in made.items()}
+    left_out: dict[float, str] = {}
+    for dose, peak in peaks.items():
+        over_db = 20 * float(np.log10(max(peak, 1.0)))
+        if dose != cue.identity and over_db > MOST_ATTENUATED_DB:
+            left_out[dose] = (
+                f"it goes {over_db:.0f} dB beyond full scale, and all versions would be attenuated "
+                f"by as much (at most {MOST_ATTENUATED_DB:.0f} dB are)"
+            )
+    largest = max(1.0, *(peak for dose, peak in peaks.items() if dose not in left_out))
+    for dose, samples in made.items():
+        part = float(np.abs(maker.part_of(samples)).max()) / largest
+        if dose in left_out or dose == cue.identity or part >= 10 ** (LEAST_PEAK_DB / 20):
+            continue
+        left_out[dose] = (
+            f"its peak would be {-20 * np.log10(max(part, 1e-10)):.0f} dB below full scale, next "
+            f"to silence (at most {-LEAST_PEAK_DB:.0f} dB are tried)"
+        )
+    return largest, tuple(sorted(left_out.items()))
 
 
 def _near(cue: CueDoses, dose: float, random: np.random.Generator) -> float:
     """A dose off by up to 1 % of the standard range, within what can be asked for."""
     off = cue.step * random.uniform(-1.0, 1.0)
     return float(np.clip(dose + off, cue.lowest, cue.highest))
-
-
-def _within(samples: FloatArray) -> FloatArray:
-    """Scaled down to full scale where it goes beyond; float32."""
-    peak = max(1.0, float(np.abs(samples).max()))
-    return np.clip((samples / peak).astype(np.float32), -1.0, 1.0)
 
 
 def _sound(audio: Audio, samples: FloatArray, cue: CueDoses, dose: float) -> Audio:

@@ -166,7 +166,7 @@ class MapExplainer(ABC):
                     **found.parameters,
                 },
                 seed=0,
-                versions=versions(),
+                versions=versions(self, model),
             ),
             map=cells,
             concepts=tuple(

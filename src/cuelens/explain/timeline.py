@@ -6,16 +6,17 @@ the result are kept, so memory hardly grows with length.
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, ParamSpec, Protocol, get_args
 
 import numpy as np
 
-from cuelens.audio import Audio
+from cuelens.audio import Audio, within_full_scale
 from cuelens.corpora.long_recording import (
     LongRecording,
     SpeechMap,
@@ -38,6 +39,7 @@ _AT_ONCE = 8  # windows handed to the model together
 
 ExplainWhich = Literal["changes", "all"]
 Progress = Callable[[str, int, int], None]
+P = ParamSpec("P")
 
 
 class Explainer(Protocol):
@@ -109,7 +111,7 @@ class TimelineRun:
             rows=rows,
             segments=self.speech.segments,
             settings=self.settings,
-            notes=self.recording.notes(self.model.sample_rate),
+            notes=(*self.recording.notes(self.model.sample_rate), *self.speech.notes()),
         )
 
     def sounds(self, rows: Sequence[TimelineRow]) -> list[Audio | None]:
@@ -133,7 +135,7 @@ class TimelineRun:
     def _fingerprint(self, samples: FloatArray) -> list[float] | None:
         """What tells apart models of one name."""
         try:
-            outputs = predict(self.model, [_within_full_scale(samples)])[0]
+            outputs = predict(self.model, [within_full_scale(samples)])[0]
         except InputError:
             return None
         return outputs.round(5).tolist()
@@ -159,7 +161,7 @@ class TimelineRun:
         sounds = read_parts(self.recording, self.windows[first:], self.model.sample_rate)
         for begin in range(first, len(self.windows), _AT_ONCE):
             some = self.windows[begin : begin + _AT_ONCE]
-            samples = [_within_full_scale(sound) for sound in islice(sounds, len(some))]
+            samples = [within_full_scale(sound) for sound in islice(sounds, len(some))]
             answers = self._answers(samples)
             for place in range(max(0, n_done - begin), len(some)):
                 row = self._row(some[place], samples[place], answers[place], before)
@@ -213,7 +215,7 @@ class TimelineRun:
 
     def _audio(self, part: Segment, samples: FloatArray) -> Audio:
         return Audio(
-            samples=_within_full_scale(samples),
+            samples=within_full_scale(samples),
             sample_rate=self.model.sample_rate,
             source=self.recording.source,
             sha256=self.recording.sha256,
@@ -249,7 +251,7 @@ def open_timeline(
     target : str or None
         Label to explain; by default each window's own answer.
     window_s : float, s
-        Longest window, 0.25 s or more.
+        Longest window, 0.25 to 60 s.
     hop_s : float or None, s
         From one window to the next within a stretch of speech.  None: windows do not overlap, and
         speech longer than a window is cut at the quietest place.
@@ -306,39 +308,29 @@ def open_timeline(
             "window_s": window_s,
             "hop_s": hop_s,
             "detector": None if detector is None else asdict(detector),
-            "versions": dict(versions()),
+            "versions": versions(model, explainer, detector),
         },
         journal=None if journal is None else Path(journal),
         progress=progress,
     )
 
 
-def timeline(
-    model: Model,
-    path: str | Path,
-    *,
-    explainer: Explainer | None = None,
-    explain: ExplainWhich = "changes",
-    target: str | None = None,
-    window_s: float = WINDOW_S,
-    hop_s: float | None = None,
-    detector: SpeechDetector | None = DETECTOR,
-    journal: str | Path | None = None,
-    progress: Progress | None = None,
-) -> Timeline:
-    """A model's answers along a recording, and why: see :func:`open_timeline` for the settings."""
-    return open_timeline(
-        model,
-        path,
-        explainer=explainer,
-        explain=explain,
-        target=target,
-        window_s=window_s,
-        hop_s=hop_s,
-        detector=detector,
-        journal=journal,
-        progress=progress,
-    ).collect()
+def _collected(opens: Callable[P, TimelineRun]) -> Callable[P, Timeline]:
+    """The same settings, all rows at once."""
+
+    def timeline(*arguments: P.args, **settings: P.kwargs) -> Timeline:
+        return opens(*arguments, **settings).collect()
+
+    timeline.__doc__ = (
+        "A model's answers along a recording, and why: the settings are those of "
+        ":func:`open_timeline`."
+    )
+    signature = inspect.signature(opens).replace(return_annotation="Timeline")
+    timeline.__signature__ = signature  # type: ignore[attr-defined]
+    return timeline
+
+
+timeline = _collected(open_timeline)
 
 
 _NOTHING = SpeechMap(
@@ -358,9 +350,3 @@ def _described(explainer: Explainer | None) -> str | None:
 
 def _one_line(error: InputError) -> str:
     return " ".join(str(error).split())
-
-
-def _within_full_scale(samples: FloatArray) -> FloatArray:
-    """Scaled to a peak of 1 where a part overshoots, as :func:`~cuelens.load_audio` does."""
-    peak = float(np.abs(samples).max(initial=0.0))
-    return samples if peak <= 1.0 else np.clip(samples / np.float32(peak), -1.0, 1.0)

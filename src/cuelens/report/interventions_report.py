@@ -9,9 +9,11 @@ import numpy as np
 
 from cuelens.audio import Audio
 from cuelens.explain import DoseResponse, DoseResponses
+from cuelens.explain.dose_responses import measured_text
 from cuelens.report.clip_page import page_templates
 from cuelens.report.clip_report import make_folder
 from cuelens.report.encode import data_url, flac_bytes
+from cuelens.report.sound_folder import write_sounds
 
 _WIDTH, _HEIGHT = 420.0, 200.0
 _SOUNDS = "interventions"
@@ -23,7 +25,8 @@ def write_interventions_report(folder: str | Path, *, result: DoseResponses, aud
     Parameters
     ----------
     folder : path
-        Made if needed; files of the same names are replaced.
+        Made if needed; files of the same names are replaced, and versions that an earlier run
+        wrote there are removed.
     result : DoseResponses
         As returned by ``explain()``.
     audio : Audio
@@ -36,12 +39,12 @@ def write_interventions_report(folder: str | Path, *, result: DoseResponses, aud
     """
     folder = make_folder(folder)
     result.save(folder)
-    sounds = make_folder(folder / _SOUNDS)
+    sounds = {}
     for response in result.responses:
         for dose, sound in zip(response.doses, response.sounds, strict=True):
             text = f"{dose:+g}" if response.about.lowest < 0 else f"{dose:g}"
-            file = sounds / f"{response.cue}_{text}.flac"
-            file.write_bytes(flac_bytes(sound))
+            sounds[f"{response.cue}_{text}.flac"] = flac_bytes(sound)
+    write_sounds(folder / _SOUNDS, sounds)
     report = folder / "interventions.html"
     report.write_text(interventions_html(result, audio=audio), encoding="utf-8")
     return report
@@ -109,7 +112,7 @@ def _cue(result: DoseResponses, response: DoseResponse, low: float, high: float)
             "measured": (
                 "–"
                 if np.isnan(response.measured[row])
-                else f"{response.measured[row]:.2f}".replace("-", "−")
+                else measured_text(float(response.measured[row]))
             ),
             "as_asked": bool(response.as_asked[row]),
             "identity": row == response.identity_index,

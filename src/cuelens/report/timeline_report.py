@@ -57,6 +57,7 @@ def write_timeline_report(
         speech=_path([(a, b, 1.0) for a, b in timeline.segments]),
         strip=_strip(timeline),
         strip_height=_STRIP_HEIGHT,
+        strip_hz=_strip_hz(timeline),
         full=strength(timeline),
         target=target_name(timeline),
         ticks=_ticks(timeline.duration_s),
@@ -110,6 +111,13 @@ def _strip(timeline: Timeline) -> list[dict[str, Any]]:
         }
         for unit in units
     ]
+
+
+def _strip_hz(timeline: Timeline) -> tuple[str, str]:
+    """Lowest and highest frequency of the weights."""
+    units = [unit for row in timeline.explained for unit in row.weights]
+    ends = min((u.low_hz for u in units), default=0.0), max((u.high_hz for u in units), default=0.0)
+    return f"{ends[0]:.0f} Hz", f"{ends[1]:.0f} Hz"
 
 
 def _ticks(duration_s: float) -> list[dict[str, Any]]:
