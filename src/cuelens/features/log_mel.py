@@ -23,6 +23,7 @@ import numpy as np
 import scipy.fft
 import scipy.signal
 
+from cuelens.threads import n_threads
 from cuelens.typing import FloatArray
 
 _HZ_PER_MEL = 200.0 / 3  # Slaney's scale below its break point
@@ -73,10 +74,8 @@ def mel_filters(
 
 
 @lru_cache(maxsize=16)
-def _window(win_length: int, n_fft: int) -> FloatArray:
-    window = scipy.signal.get_window("hann", win_length, fftbins=True)
-    left = (n_fft - win_length) // 2
-    return np.pad(window, (left, n_fft - win_length - left))
+def _window(win_length: int) -> FloatArray:
+    return np.asarray(scipy.signal.get_window("hann", win_length, fftbins=True))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,9 +117,13 @@ class LogMel:
         half = self.n_fft // 2
         padded = np.pad(waveforms, [(0, 0)] * (waveforms.ndim - 1) + [(half, half)])
         frames = np.lib.stride_tricks.sliding_window_view(padded, self.n_fft, axis=-1)
-        frames = frames[..., :: self.hop_length, :]
+        # The window is 0 outside its middle: leaving that out changes phases, not the power.
+        first = (self.n_fft - self.win_length) // 2
+        frames = frames[..., :: self.hop_length, first : first + self.win_length]
         # In double precision, as librosa does: quiet cells beside loud ones would be rounded away.
-        spectrum = scipy.fft.rfft(frames * _window(self.win_length, self.n_fft), axis=-1)
+        spectrum = scipy.fft.rfft(
+            frames * _window(self.win_length), self.n_fft, axis=-1, workers=n_threads()
+        )
         energy = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
         filters = mel_filters(
             sample_rate=self.sample_rate,
