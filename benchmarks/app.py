@@ -4,9 +4,9 @@ The app runs in a process of its own and is asked over the network as a browser 
 
 - From *Explain* to the whole result: a clip of 3 s, the bundled CNN, nine times after the
   first; each is the time until the last stage arrives.
-- 200 requests in sequence, and then 8 at once, five times: how many succeed, whether those at once
-  equal those in sequence, and how much the server's resident memory grows from the twentieth request
-  to the last (the first ones fill caches).
+- 200 requests in sequence, and then 8 at once, five times: how many succeed, whether all give the
+  same page, and how much the server's resident memory grows from the twentieth request on (the
+  first ones fill caches).
 
 Writes ``results/app.json``.
 """
@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 RESULTS = Path(__file__).parent / "results"
-N_LATENCY, N_SEQUENCE, N_AT_ONCE, N_ROUNDS = 3, 22, 8, 1
+N_LATENCY, N_SEQUENCE, N_AT_ONCE, N_ROUNDS = 9, 200, 8, 5
 _WARM = 20
 _DURATION_S = 3.0
 
@@ -55,7 +55,7 @@ def explained(client: object, file: Path) -> tuple[str, str]:
     """Status and page of one request."""
     from gradio_client import handle_file
 
-    status, view = client.predict(  
+    status, view = client.predict(
         handle_file(str(file)), "", "emodb-cnn", "", "", None, api_name="/explain"
     )
     return status, re.sub(r'data-token="[^"]*"|Time</dt><dd>[^<]*', "", view)

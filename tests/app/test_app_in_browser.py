@@ -214,9 +214,11 @@ def test_knobs_curve_comparisons_and_files(browser, address, folder, tmp_path):
         assert serious(page) == []
         page.click("role=tab[name='Download']")
         page.click("#prepare")
-        page.wait_for_selector("#prepared >> text=ready", timeout=30_000)
+        page.wait_for_selector("#files a", timeout=30_000)
+        assert page.locator("#files a").count() == 3
+        assert serious(page) == []
         with page.expect_download() as coming:
-            page.click("#files a[download*='explanation'], #files a[href*='explanation.json']")
+            page.click("#files >> text=JSON")
         coming.value.save_as(tmp_path / "explanation.json")
         content = json.loads((tmp_path / "explanation.json").read_text(encoding="utf-8"))
         assert content["clip"]["path"] == "b.flac"

@@ -142,14 +142,15 @@ def test_neutral_speech_is_the_baseline(bench, tmp_path):
     assert "neutral clip given" in report.cues.baseline
 
 
-def test_files_are_the_report(bench, explained, tmp_path):
+def test_files_are_the_report(bench, explained):
     token, _, report = explained
-    page, content, everything = bench.saved(token, tmp_path)
-    assert Path(page).read_text(encoding="utf-8") == report.to_html()
-    assert (
-        json.loads(Path(content).read_text(encoding="utf-8"))["target"] == report.explanation.target
-    )
-    names = zipfile.ZipFile(everything).namelist()
+    links = re.findall(r'href="data:[\w/]+;base64,([^"]+)" download="([^"]+)"', bench.files(token))
+    page, content, everything = (base64.b64decode(text) for text, _ in links)
+    assert [Path(name).suffix for _, name in links] == [".html", ".json", ".zip"]
+    assert not any("<" in name or "/" in name for _, name in links)
+    assert page.decode() == report.to_html()
+    assert json.loads(content)["target"] == report.explanation.target
+    names = zipfile.ZipFile(io.BytesIO(everything)).namelist()
     assert any(name.endswith("cues.png") for name in names)
     assert all(not name.startswith(("/", "..")) for name in names)
 
@@ -194,3 +195,17 @@ def test_nothing_to_explain(bench):
     with pytest.raises(InputError, match="no recording yet"):
         bench.clip(None, "")
     assert bench.clip(None, bench.demo_clips[0]).source.endswith(".flac")
+
+
+def test_the_answer_comes_before_its_reasons(bench):
+    sentence, view = bench.answer(AUDIO, "tiny")
+    outputs = predict(MODEL, [AUDIO.samples.copy()])[0]
+    label = MODEL.labels[int(outputs.argmax())]
+    assert sentence == f"tiny answers {label} ({outputs.max():.2f})."
+    assert "<script>" not in view
+    assert f"{outputs.max():.3f}" in view
+
+
+def test_warming_up_asks_about_every_model(bench):
+    bench.warm()
+    assert set(bench._gates) == {"emodb-egemaps", "tiny"}

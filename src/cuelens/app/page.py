@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -147,8 +145,11 @@ def _on_explain(workbench: Workbench) -> Callable[..., Iterator[tuple[Any, ...]]
     ) -> Iterator[tuple[Any, ...]]:
         began = time.perf_counter()
         try:
+            audio = workbench.clip(file, demo)
+            answer, view = workbench.answer(audio, model)
+            yield _status(f"{answer} Looking for the reasons."), view, ""
             stages = workbench.explained(
-                workbench.clip(file, demo),
+                audio,
                 model,
                 target=target or None,
                 rather_than=rather_than or None,
@@ -243,16 +244,10 @@ def _download_tab(workbench: Workbench, token: Any) -> None:
         "both, the figures and the sounds.</p>"
     )
     prepare = gr.Button("Prepare the files", elem_id="prepare")
-    said = gr.HTML("", elem_id="prepared")
-    files = gr.File(label="Report, JSON, everything", file_count="multiple", elem_id="files")
-
-    def on_prepare(key: str) -> tuple[Any, str]:
-        try:
-            return workbench.saved(key, _folder()), _status("The files are ready.")
-        except _FAILURES as error:
-            return None, workbench.error(_said(error))
-
-    prepare.click(on_prepare, [token], [files, said], api_name="download", **_HEAVY)
+    files = gr.HTML("", elem_id="files", apply_default_css=False)
+    prepare.click(
+        _guarded(workbench, workbench.files), [token], [files], api_name="download", **_HEAVY
+    )
 
 
 def _heard(name: str) -> Any:
@@ -347,10 +342,6 @@ def _said(error: Exception) -> str:
     if isinstance(error, OSError):
         return "a file could not be read or written; try again"
     return " ".join(str(error).split())
-
-
-def _folder() -> Path:
-    return Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir())
 
 
 def _script(name: str) -> str:

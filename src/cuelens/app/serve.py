@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,7 @@ def launch(
         except OSError as error:
             raise InputError(f"the app cannot be served at {host}:{port} ({error})") from error
         signal.signal(signal.SIGTERM, _interrupted)  # so that files go then, too
+        threading.Thread(target=workbench.warm, daemon=True).start()
         try:
             ready(str(address))
             page.block_thread()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
+import tempfile
 import threading
 import time
 from collections import OrderedDict
@@ -18,14 +20,14 @@ import numpy as np
 from cuelens.app.limits import Limits
 from cuelens.audio import Audio
 from cuelens.corpora import demo_corpus
-from cuelens.errors import InputError
+from cuelens.errors import CuelensError, InputError
 from cuelens.evaluate.gate import Gate, gate
 from cuelens.explain import EmoLime, Explanation, Interventions
 from cuelens.explain import compare as compare_explanations
 from cuelens.explain.changed_voice import changed_voice
 from cuelens.explain.cue_doses import CUE_DOSES
 from cuelens.models import Model, load_model
-from cuelens.models.base import label_index, model_labels, predict
+from cuelens.models.base import default_target, label_index, model_labels, predict
 from cuelens.report.clip_page import clip_context, page_templates
 from cuelens.report.clip_report import ClipReport
 from cuelens.report.comparison_report import comparison_context
@@ -113,6 +115,28 @@ class Workbench:
         if demo in self._demo:
             return self.limits.read(self._demo[demo])
         raise InputError("no recording yet: record one, upload a file, or pick a demo clip")
+
+    def answer(self, audio: Audio, model: str) -> tuple[str, str]:
+        """What the model answers, in a sentence and as a page: known before its reasons are."""
+        asked = self._model(model)
+        outputs = predict(asked, [audio.resample(asked.sample_rate).samples.copy()])[0]
+        labels, first = model_labels(asked), default_target(asked, outputs)
+        order = np.argsort(-outputs, kind="stable")
+        rows = [
+            {"label": labels[index], "p": float(outputs[index]), "target": index == first}
+            for index in order
+        ]
+        view = self._render("app_answer.html", label=labels[first], prediction=rows)
+        return f"{model} answers {labels[first]} ({outputs[first]:.2f}).", view
+
+    def warm(self) -> None:
+        """Ask about the models and explain a demo clip, so that the first visitor waits less."""
+        with suppress(CuelensError):
+            audio = self.clip(None, self.demo_clips[0])
+            for name in self.models:
+                self._gate(name, unwatched)
+            for _ in self.explained(audio, self.models[0]):
+                pass
 
     def explained(
         self,
@@ -270,14 +294,30 @@ class Workbench:
             explanations = (own, EmoLime().explain(second, audio, target=target))
         return self._main("models.html", models_context(explanations))
 
-    def saved(self, token: str, folder: Path) -> list[str]:
-        """Report, JSON, a table and a zip of everything, in a folder; their paths."""
+    def files(self, token: str) -> str:
+        """Links to report, JSON and an archive of everything; they hold what they link to."""
         report = self._get(token).report
-        stem = Path(report.clip_name).stem[:80] or "clip"
-        folder = folder / secrets.token_urlsafe(8)
-        page = report.save(folder / stem)
-        everything = shutil.make_archive(str(folder / f"cuelens-{stem}"), "zip", folder, stem)
-        return [str(page), str(page.parent / "explanation.json"), everything]
+        stem = re.sub(r"[^\w.-]+", "_", Path(report.clip_name).stem)[:80] or "clip"
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            page = report.save(folder / stem)
+            archive = Path(shutil.make_archive(str(folder / stem), "zip", folder, stem))
+            made = [
+                (page, "text/html", "Report", "one file that works offline"),
+                (page.parent / "explanation.json", "application/json", "JSON", "every number"),
+                (archive, "application/zip", "Everything", "report, JSON, figures, sounds"),
+            ]
+            links = [
+                {
+                    "title": title,
+                    "hint": hint,
+                    "name": f"{stem}{file.suffix}",
+                    "size_kb": file.stat().st_size / 1000,
+                    "url": data_url(file.read_bytes(), kind),
+                }
+                for file, kind, title, hint in made
+            ]
+        return self._render("app_files.html", links=links)
 
     def error(self, message: str) -> str:
         """An error to show; escaped."""

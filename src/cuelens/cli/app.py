@@ -63,9 +63,11 @@ def app(
     - `cuelens app --model emodb-cnn --model hf:my-checkpoint --open`
     """
     from cuelens.app import Limits, Workbench, launch
+    from cuelens.app.page import gradio_or_error
     from cuelens.errors import InputError
     from cuelens.models import BUNDLED
 
+    gradio_or_error()  # before models are loaded for nothing
     limits = Limits(max_mb=max_mb, max_s=max_s, kept_s=60 * keep_min)
     given = auth or os.environ.get(_VARIABLE)
     user, colon, password = (given or "").partition(":")
