@@ -65,9 +65,9 @@ def build_page(workbench: Workbench) -> gr.Blocks:
         token = gr.State("")
         gr.HTML('<p class="brand">cuelens <span>which cues does the model listen to?</span></p>')
         with gr.Row(equal_height=False):
-            with gr.Column(scale=1, min_width=290, elem_id="ask"):
-                asked, explain, status = _ask(workbench)
-            with gr.Column(scale=3, min_width=320, elem_id="answer"), gr.Tabs():
+            with gr.Column(scale=1, min_width=270, elem_id="ask"):
+                asked, explain, status, progress = _ask(workbench)
+            with gr.Column(scale=4, min_width=320, elem_id="answer"), gr.Tabs():
                 with gr.Tab("Explanation"):
                     view = gr.HTML(
                         _WELCOME,
@@ -91,15 +91,15 @@ def build_page(workbench: Workbench) -> gr.Blocks:
             _on_explain(workbench),
             asked,
             [status, view, token],
-            show_progress_on=[status],
+            show_progress_on=[progress],
             api_name="explain",
             **_HEAVY,
         )
     return page.queue(max_size=limits.max_waiting)
 
 
-def _ask(workbench: Workbench) -> tuple[list[Any], Any, Any]:
-    """What is asked: recording, model, labels, neutral speech; the button; the line of status."""
+def _ask(workbench: Workbench) -> tuple[list[Any], Any, Any, Any]:
+    """What is asked: recording, model, labels, neutral speech; the button, status and progress."""
     gr = gradio_or_error()
     limits, models = workbench.limits, workbench.models
     clip = _recording(f"Recording (at most {limits.max_s:g} s, {limits.max_mb:g} MB)", "clip")
@@ -107,6 +107,7 @@ def _ask(workbench: Workbench) -> tuple[list[Any], Any, Any]:
     model = gr.Dropdown(list(models), value=models[0], label="Model", elem_id="model")
     explain = gr.Button("Explain", variant="primary", elem_id="explain")
     status = gr.HTML(_status(""), elem_id="status")
+    progress = gr.HTML("", elem_id="progress", min_height=56)
     with gr.Accordion("Why this rather than that", open=False):
         target = gr.Dropdown(label="Why", elem_id="target")
         rather_than = gr.Dropdown(label="rather than", elem_id="rather-than")
@@ -128,7 +129,7 @@ def _ask(workbench: Workbench) -> tuple[list[Any], Any, Any]:
     for box, update in zip((target, rather_than), labels(models[0]), strict=True):
         box.choices, box.value = update["choices"], update["value"]
     model.change(labels, [model], [target, rather_than], api_visibility="private")
-    return [clip, demo, model, target, rather_than, neutral], explain, status
+    return [clip, demo, model, target, rather_than, neutral], explain, status, progress
 
 
 def _on_explain(workbench: Workbench) -> Callable[..., Iterator[tuple[Any, ...]]]:
