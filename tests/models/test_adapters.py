@@ -227,6 +227,11 @@ def test_what_the_answers_are(monkeypatch):
     install(monkeypatch, function=answer, instance=BandModel(band_hz=(0.0, 500.0)))
     assert model_output(load_model("python:users_module:function")) == "value"
     assert model_output(load_model("python:users_module:instance")) == "probability"
+    del answer.output  # the labels are dimensions
+    assert model_output(load_model("python:users_module:function")) == "value"
+    assert CallableModel(function=answer, labels=("angry", "sad")).output == "probability"
+    said = CallableModel(function=answer, labels=answer.labels, output="probability")
+    assert model_output(said) == "probability"
     with pytest.raises(InputError, match="its output is 'score'; expected one of probability, lo"):
         CallableModel(function=answer, labels=("a", "b"), output="score")
     assert CallableModel(function=answer, labels=("a", "b")).predict_proba([]).shape == (0, 2)
@@ -279,7 +284,7 @@ def dimensional(waveforms):
 
 
 def test_the_default_target_of_values_is_the_first_everywhere():
-    from cuelens.cli.explain_clip import _contrasted
+    from cuelens.report.explain_clip import _contrasted
     from cuelens.evaluate.over_clips import answer
     from cuelens.explain import Interventions
 

@@ -93,10 +93,12 @@ def explain_one(
 
 def checked_model(model: Model) -> Gate:
     """What speaks against explaining a model at all, with a note for each thing found."""
-    from cuelens.evaluate.gate import gate
+    from cuelens.evaluate.gate import WARNED, gate
 
     found = gate(model)
     for flag in found.flags:
+        if flag.key == WARNED:  # and so was said already
+            continue
         err.print(f"[yellow]note:[/yellow] {escape(flag.sentence)}", highlight=False)
     return found
 

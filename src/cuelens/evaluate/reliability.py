@@ -248,8 +248,8 @@ def reliability_account(found: Reliability, *, kind: str) -> str:
     sentences = [f"{first}; {second}."]
     if found.thorough:
         sentences.append(_thorough_sentence(found))
-    if found.gate is not None and not found.gate.ok:
-        sentences += [flag.sentence for flag in found.gate.flags if not flag.informational]
+    if found.gate is not None:
+        sentences += [flag.sentence for flag in found.gate.flags]
     return " ".join(sentences)
 
 

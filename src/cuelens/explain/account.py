@@ -206,7 +206,8 @@ def trust_sentence(explanation: Explanation, words: Mapping[str, str] = ENGLISH)
 def _base(explanation: Explanation) -> str:
     """The output with nothing left, such as ``p = 0.14``."""
     value = explanation.base_value
-    plain = explanation.output_kind == "probability" and explanation.contrast is None
+    plain = explanation.output_kind == "probability" and explanation.predicts_probabilities
+    plain = plain and explanation.contrast is None
     if plain:
         return f"p = {probability(value)}"
     return f"{explanation.quantity} = {value:.2f}".replace("-", "−")

@@ -24,8 +24,9 @@ _NOT_PROBABILITY = 1e-3  # as in the gate: rounding of half precision stays belo
 class Model(Protocol):
     """A speech emotion model.
 
-    A model may also have a ``name``, and an ``output`` that says what its answers are, see
-    :func:`model_output`.
+    A model may also have a ``name``; an ``output`` that says what its answers are, see
+    :func:`model_output`; a ``max_duration_s``, beyond which it hears nothing or fails; and
+    ``notes``, sentences on what speaks against trusting it.
 
     Attributes
     ----------
@@ -67,7 +68,7 @@ class CallableModel:
     sample_rate : int, Hz
     name : str
         Shown in results.
-    output : {"probability", "logit", "value"}
+    output : {"probability", "logit", "value"} or None
         What the numbers are; see :func:`model_output`.
 
     Notes
@@ -80,12 +81,12 @@ class CallableModel:
     labels: tuple[str, ...]
     sample_rate: int = 16_000
     name: str = "callable"
-    output: Output = "probability"
+    output: Output | None = None
 
     def __post_init__(self) -> None:
         check_sample_rate(self.sample_rate, name=self.name)
         object.__setattr__(self, "labels", model_labels(self))
-        model_output(self)
+        object.__setattr__(self, "output", model_output(self))
 
     def predict_proba(self, waveforms: Sequence[FloatArray]) -> FloatArray:
         """The function's answer, shape (n_waveforms, n_labels).
@@ -219,15 +220,18 @@ def model_output(model: Model) -> Output:
     Returns
     -------
     {"probability", "logit", "value"}
-        ``"probability"`` where the model has no attribute ``output``; ``"value"``: any real
-        number, of regression, such as arousal.
+        ``"value"``: any real number, of regression, such as arousal.  Where the model has no
+        attribute ``output``, or it is None: ``"value"`` if every label is a dimension
+        (:func:`are_dimensions`), else ``"probability"``.
 
     Raises
     ------
     InputError
         The attribute is something else.
     """
-    output: Output = getattr(model, "output", "probability")
+    output: Output | None = getattr(model, "output", None)
+    if output is None:
+        return "value" if are_dimensions(model_labels(model)) else "probability"
     if output not in get_args(Output):
         raise InputError(
             f"model {model_name(model)} says its output is {output!r}; expected one of "
@@ -278,6 +282,11 @@ def network_answers(raw: FloatArray, given: NetworkOutput | None, *, name: str) 
                 "output=value (regression) or output=probability (each label by itself)"
             )
     return raw
+
+
+def model_max_duration_s(model: Model) -> float:
+    """Longest sound that the model hears, in s: its ``max_duration_s``, else infinity."""
+    return float(getattr(model, "max_duration_s", float("inf")))
 
 
 def model_name(model: Model) -> str:

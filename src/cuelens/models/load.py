@@ -36,8 +36,8 @@ def load_model(spec: str | Path) -> Model:
         - ``onnx:FILE`` or ``onnx:FOLDER``, see :func:`cuelens.models.onnx_model.load_onnx`;
         - ``skops:FILE``, see :func:`cuelens.models.skops_model.load_skops`;
         - ``python:package.module:name``: a :class:`~cuelens.models.Model`, or a function of
-          waveforms with attributes ``labels`` and, unless 16000 and ``"probability"``,
-          ``sample_rate`` and ``output``, or a class or function without arguments that makes
+          waveforms with attributes ``labels`` and, unless 16000 and ``"probability"``
+          (``"value"`` of dimensions such as arousal), ``sample_rate`` and ``output``, or a class or function without arguments that makes
           either;
         - ``resnetsmall:FILE``, the weights of Nasr, Ren & Johnson's network (extra ``torch``;
           ``resnetsmall:FILE?trim=everywhere`` or ``none`` cuts other silence).
@@ -114,7 +114,7 @@ def _from_python(spec: str) -> Model:
             labels=found.labels,
             sample_rate=getattr(found, "sample_rate", 16_000),
             name=spec.rpartition(":")[2],
-            output=getattr(found, "output", "probability"),
+            output=getattr(found, "output", None),
         )
     raise InputError(
         f"model {spec!r} is {type(found).__name__} without labels; expected predict_proba, labels "
