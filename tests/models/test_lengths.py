@@ -35,5 +35,7 @@ def test_the_longest_is_found_to_a_hundredth(most):
 
 def test_hints():
     assert length_hint(400, 300, sample_rate=16_000) == "400 samples or more (25 ms)"
-    assert length_hint(400, 500, sample_rate=16_000) == "a length that it takes, such as 400 samples"
+    assert (
+        length_hint(400, 500, sample_rate=16_000) == "a length that it takes, such as 400 samples"
+    )
     assert length_hint(None, 500, sample_rate=16_000).startswith("a network that takes")

@@ -114,7 +114,7 @@ def test_other_precisions(tmp_path, dtype):
 
 def test_logits_have_to_be_said(tmp_path):
     file = save(tmp_path / "tiny.onnx")
-    with pytest.raises(InputError, match=r"do not add up to 1; say what they are: output=logit"):
+    with pytest.raises(InputError, match=r"do not add up to 1; say what they are, with output= in"):
         load_model(f"onnx:{file}?labels=a,b,c").predict_proba(CLIPS)
     values = load_model(f"onnx:{file}?labels=Arousal,dominance,valence")
     assert model_output(values) == "value"

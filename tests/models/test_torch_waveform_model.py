@@ -83,7 +83,7 @@ def test_logits_and_double_precision():
 
 
 def test_what_is_no_probability_has_to_be_said():
-    with pytest.raises(InputError, match=r"do not add up to 1; say what they are: output=logit"):
+    with pytest.raises(InputError, match=r"do not add up to 1; say what they are, with output= in"):
         model_of(Network()).predict_proba(CLIPS)
     sure = nn.Sequential(Network(), nn.Softmax(dim=1))
     np.testing.assert_allclose(model_of(sure).predict_proba(CLIPS).sum(axis=1), 1.0, atol=1e-6)

@@ -9,9 +9,10 @@ from typing import Literal, Protocol, get_args, runtime_checkable
 import numpy as np
 
 from cuelens.corpora import canonical_emotion
-from cuelens.errors import InputError
+from cuelens.errors import CuelensError, InputError
 from cuelens.models.batching import answer_and_compare
 from cuelens.models.waveforms import check_sample_rate, checked_waveforms
+from cuelens.python_name import where_it_failed
 from cuelens.typing import FloatArray
 
 Output = Literal["probability", "logit", "value"]
@@ -112,13 +113,22 @@ def predict(model: Model, waveforms: Sequence[FloatArray]) -> FloatArray:
     Raises
     ------
     InputError
-        The model returned another shape, or NaN.
+        The model returned another shape, or NaN, or the user's own code failed: then with its file
+        and line.
     """
     try:
         outputs = np.asarray(model.predict_proba(waveforms), dtype=np.float64)
-    except InputError:
+    except (CuelensError, Warning):
         raise
-    except (TypeError, ValueError) as error:
+    except Exception as error:
+        where = where_it_failed(error)
+        if where is not None:
+            raise InputError(
+                f"model {model_name(model)} failed in {where}: {type(error).__name__}: {error}; "
+                "expected an array (n_waveforms, n_labels)"
+            ) from error
+        if not isinstance(error, TypeError | ValueError):
+            raise
         raise InputError(
             f"model {model_name(model)} failed or returned no table of numbers ({error}); expected "
             "an array (n_waveforms, n_labels)"
@@ -277,9 +287,10 @@ def network_answers(raw: FloatArray, given: NetworkOutput | None, *, name: str) 
         if off > _NOT_PROBABILITY:
             raise InputError(
                 f"model {name}: the network gives numbers from {raw.min():.3g} to {raw.max():.3g} "
-                "that do not add up to 1; say what they are: output=logit (a softmax makes "
-                "probabilities of them), output=multi_label_logit (a sigmoid of each label), "
-                "output=value (regression) or output=probability (each label by itself)"
+                "that do not add up to 1; say what they are, with output= in its name or "
+                "network_output= in Python: logit (a softmax makes probabilities of them), "
+                "multi_label_logit (a sigmoid of each label), value (regression) or probability "
+                "(each label by itself)"
             )
     return raw
 

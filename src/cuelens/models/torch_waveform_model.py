@@ -138,9 +138,7 @@ class TorchWaveformModel:
                 given: Any = self.module(batch.to(weights.device, weights.dtype))
             except RuntimeError as error:
                 reason = str(error).splitlines()[0]
-                hint = length_hint(
-                    self._shortest, batch.shape[1], sample_rate=self.sample_rate
-                )
+                hint = length_hint(self._shortest, batch.shape[1], sample_rate=self.sample_rate)
                 raise InputError(
                     f"model {self.name}: the network fails on waveforms of shape "
                     f"{tuple(batch.shape)} ({reason}); expected {hint}"

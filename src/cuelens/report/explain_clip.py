@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cuelens.audio import Audio, load_audio
+from cuelens.audio import Audio, check_is_audio, load_audio
 from cuelens.corpora import Corpus
 from cuelens.cues import (
     Baseline,
@@ -199,6 +199,7 @@ def clip_stages(
     watch: Watch = unwatched,
 ) -> Iterator[ClipReport]:
     """The report of `explain_clip` as it grows: weights, then moments and cues, then trust."""
+    check_is_audio(audio)
     audio = audio.resample(model.sample_rate)
     name, heard_s = Path(audio.source).name, model_max_duration_s(model)
     if rather_than is not None:
