@@ -15,7 +15,9 @@ from cuelens.torchvision_aside import watch_transformers
 
 PREFIX = "python:"
 _OURS = Path(__file__).resolve().parent
-_LIBRARIES = {Path(path).resolve() for path in (*site.getsitepackages(), Path(os.__file__).parent)}
+_LIBRARIES = {
+    Path(path).resolve() for path in (*site.getsitepackages(), str(Path(os.__file__).parent))
+}
 
 
 def imported(spec: str, what: str) -> Any:

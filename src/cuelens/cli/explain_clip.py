@@ -151,11 +151,14 @@ def print_explanation(report: ClipReport) -> None:
         lost, random = removal.lost()
         half = max(1, len(explanation.units) // 2)
         out.print(
-            f"  removing 1 to {half} {kind} loses {lost:.2f} by weight, {random:.2f} at random",
+            f"  removing 1 to {half} {kind} lowers {explanation.answer_quantity} by {lost:.2f} on average, "
+            f"{random:.2f} in random order",
+            markup=False,
             highlight=False,
         )
     if cues is not None:
-        out.print(_cue_table(cues))
+        table = _cue_table(cues)
+        out.print(table if table.row_count else "  no cue could be compared", highlight=False)
     out.print(Padding(escape(explanation.account), (0, 2)), highlight=False)
 
 

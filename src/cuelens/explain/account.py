@@ -22,6 +22,7 @@ ENGLISH: Mapping[str, str] = {
     "other_target": "; asked about {target}, it gives p = {p_target}",
     "contrast": "; p({first}) is {p_first} and p({second}) {p_second}",
     "values": "The model {model} gives {values}",
+    "together": "; all {kind} together move it by {total} only, because they pull both ways",
     "support": "; {units} {verb} most of the support for {target} ({weights})",
     "spread": "; support for {target} is spread over many {kind}, {units} first ({weights})",
     "no_support": "; no {one} clearly supports {target}",
@@ -100,12 +101,14 @@ _SHARE = 0.6  # bands are named until they hold this share of the support
 _MAX_NAMED = 3
 _CLOSE = 0.6  # a second answer with this share of the first one's probability is mentioned
 _NEGLIGIBLE = 0.02  # weights up to two hundredths of probability are not named
+_CANCEL = 0.5  # a sum of less than this share of the largest weight is told first
 _FAINT = 0.1  # nor those below a tenth of the largest
 
 
 def unit_account(explanation: Explanation, *, words: Mapping[str, str] = ENGLISH) -> str:
     """Two sentences on an explanation of frequency bands, time windows or other units.
 
+    Where the weights add up to less than half the largest of them, that is said first.
     A unit is named only where its weight exceeds 0.02 (of a probability) and a tenth of the
     largest, and its interval, if any, excludes 0.
 
@@ -125,6 +128,9 @@ def answer_sentence(explanation: Explanation, words: Mapping[str, str] = ENGLISH
         return f"{first}{_frequencies(explanation, words)}."
     names = unit_words(explanation, words)
     support, against = _named(explanation, sign=1), _named(explanation, sign=-1)
+    total = float(explanation.target_weights.sum())
+    if support and against and abs(total) < _CANCEL * abs(explanation.target_weights).max():
+        first += words["together"].format(total=f"{total:+.2f}".replace("-", "−"), **names)
     if support:
         weights = explanation.target_weights
         most = weights[support].sum() > weights[weights > 0].sum() / 2
