@@ -131,13 +131,19 @@ def test_other_units_are_named_one_by_one(units, phrases):
 
 
 @pytest.mark.parametrize(
-    ("weights", "total"), [([0.7, -0.6], "+0.10"), ([-0.7, 0.6], "−0.10"), ([0.7, -0.3], None)]
+    ("weights", "total"),
+    [
+        ([0.7, -0.6], "+0.10"),
+        ([-0.7, 0.6], "−0.10"),
+        ([0.7] + 7 * [-0.09], "+0.07"),
+        ([0.7, -0.3], None),
+    ],
 )
 def test_weights_that_cancel_are_told_first(weights, total):
     audio = Audio(samples=noise(), sample_rate=16_000)
     found = EmoLime().explain(BandModel(band_hz=(500.0, 3000.0)), audio)
     given = np.zeros(len(found.units))
-    given[:2] = weights
+    given[: len(weights)] = weights
     text = unit_account(with_weights(found, given))
     first = f"; all bands together move it by {total} only, because they pull both ways; "
     assert (first in text) == (total is not None)

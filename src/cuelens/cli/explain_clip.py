@@ -151,8 +151,8 @@ def print_explanation(report: ClipReport) -> None:
         lost, random = removal.lost()
         half = max(1, len(explanation.units) // 2)
         out.print(
-            f"  removing 1 to {half} {kind} lowers {explanation.answer_quantity} by {lost:.2f} on average, "
-            f"{random:.2f} in random order",
+            f"  removing 1 to {half} {kind} lowers {explanation.answer_quantity} by {lost:.2f} by weight, "
+            f"{random:.2f} at random",
             markup=False,
             highlight=False,
         )

@@ -129,7 +129,7 @@ def answer_sentence(explanation: Explanation, words: Mapping[str, str] = ENGLISH
     names = unit_words(explanation, words)
     support, against = _named(explanation, sign=1), _named(explanation, sign=-1)
     total = float(explanation.target_weights.sum())
-    if support and against and abs(total) < _CANCEL * abs(explanation.target_weights).max():
+    if (support or against) and abs(total) < _CANCEL * abs(explanation.target_weights).max():
         first += words["together"].format(total=f"{total:+.2f}".replace("-", "−"), **names)
     if support:
         weights = explanation.target_weights
