@@ -24,6 +24,22 @@ OGG_PAGE_BYTES = 27 + 255 + 255 * 255  # the largest page of an Ogg stream
 FORMATS = "wav, flac, ogg, mp3 and what else libsndfile reads"
 
 
+def check_is_audio(given: object) -> None:
+    """Refuse what is no clip, such as a path or an array.
+
+    Raises
+    ------
+    InputError
+        Another type than `Audio`.
+    """
+    if isinstance(given, Audio):
+        return
+    remedy = "Audio(samples=..., sample_rate=...)"
+    if isinstance(given, str | Path):
+        remedy = f'load_audio("{given}")'
+    raise InputError(f"the clip is of type {type(given).__name__}; expected Audio: {remedy}")
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Audio:
     """A clip of sound.

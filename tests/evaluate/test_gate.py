@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from cuelens import Audio, InputError
-from cuelens.corpora import Corpus
-from cuelens.evaluate.gate import CONSTANT_SD, Gate, gate
+from cuelens.corpora import Corpus, demo_corpus
+from cuelens.evaluate.gate import CONSTANT_SD, WARNED, Gate, gate
 from cuelens.evaluate.randomised_models import layers, redraw
 from cuelens.models import CallableModel, PublishedLogMel, WindowedLogMel, load_model
 from cuelens.testing import ConstantModel, noise, tone
@@ -109,11 +109,18 @@ def test_near_uniform_answers():
     ]
 
 
-def test_outputs_that_are_no_probabilities_are_told_and_no_reason_to_stop():
-    passed = gate(model_of(lambda w: 100 * listens(w) - 50), clips=CLIPS)
+def test_outputs_that_are_no_probabilities_speak_against_the_model_unless_it_says_so():
+    def score(waveforms):
+        return 100 * listens(waveforms) - 50
+
+    passed = gate(model_of(score), clips=CLIPS)
     assert keys(passed) == ["not probabilities"]
-    assert passed.ok
-    assert passed.flags[0].informational
+    assert not passed.ok
+    said = gate(CallableModel(function=score, labels=LABELS, output="logit"), clips=CLIPS)
+    assert keys(said) == ["not probabilities"]
+    assert said.ok
+    dimensions = ("arousal", "valence", "dominance")
+    assert gate(model_of(score, dimensions), clips=CLIPS).flags == ()
     # what is constant is measured against the outputs' own size
     flat = gate(model_of(lambda w: 1e4 + listens(w)), clips=CLIPS)
     assert "constant" in keys(flat)
@@ -319,3 +326,58 @@ def test_batches_are_compared_with_the_models_own_tolerance(tolerance, flagged):
             return listens(waveforms) * (1 - off) + off / 3
 
     assert ("batch differs from single" in keys(gate(Half(), clips=CLIPS))) == flagged
+
+
+@pytest.mark.parametrize("longest", [800, 12_345, 48_000, 55_000, 10**6])
+def test_demo_clips_are_cut_to_any_length_that_the_model_takes(longest):
+    asked = []
+
+    def short_only(waveforms):
+        if max(len(one) for one in waveforms) > longest:
+            raise InputError("too long")
+        asked.extend(len(one) for one in waveforms)
+        return listens(waveforms)
+
+    found = gate(model_of(short_only))
+    assert found.n_clips == 10
+    assert not any(key.startswith("fails on") for key in keys(found))
+    demo = max(len(demo_corpus().audio(row, sample_rate=RATE).samples) for row in range(10))
+    assert 0.985 * min(longest, demo) <= max(asked) <= min(longest, demo)
+
+
+def test_demo_clips_are_cut_to_what_the_model_says_it_hears():
+    asked = set()
+
+    def hears(waveforms):
+        asked.update(len(one) for one in waveforms)
+        return listens(waveforms)
+
+    class Short(Oracle):
+        max_duration_s = 0.5
+
+        def predict_proba(self, waveforms):
+            return hears(waveforms)
+
+    gate(Short(answers={}))
+    assert asked == {8000}  # silence and noise too
+    asked.clear()
+    gate(Short(answers={}), clips=CLIPS)  # the user's own are not cut
+    assert max(asked) == RATE
+    assert {len(clip.samples) for clip in CLIPS} <= asked
+
+
+def test_a_model_that_takes_nothing_says_its_own_reason():
+    def broken(waveforms):
+        raise InputError("always broken")
+
+    with pytest.raises(InputError, match="always broken"):
+        gate(model_of(broken))
+
+
+def test_what_an_adapter_warned_of_is_a_flag():
+    class Warned(Oracle):
+        notes = ("4 weights were drawn at random",)
+
+    found = gate(Warned(answers={}), clips=CLIPS)
+    assert sentence(found, WARNED) == "4 weights were drawn at random."
+    assert not found.ok

@@ -148,3 +148,24 @@ def test_words_for_units_say_one_and_many():
     )
     with pytest.raises(InputError, match=r"words\['phones'\] is 'Laut'; expected one and many"):
         unit_account(found, words={**ENGLISH, "phones": "Laut"})
+
+
+@pytest.mark.parametrize(
+    ("weights", "total"),
+    [
+        ([0.7, -0.6], "+0.10"),
+        ([-0.7, 0.6], "−0.10"),
+        ([0.7] + 7 * [-0.09], "+0.07"),
+        ([0.7, -0.3], None),
+    ],
+)
+def test_weights_that_cancel_are_told_first(weights, total):
+    audio = Audio(samples=noise(), sample_rate=16_000)
+    found = EmoLime().explain(BandModel(band_hz=(500.0, 3000.0)), audio)
+    given = np.zeros(len(found.units))
+    given[: len(weights)] = weights
+    text = unit_account(with_weights(found, given))
+    first = f"; all bands together move it by {total} only, because they pull both ways; "
+    assert (first in text) == (total is not None)
+    assert ("together move it" in text) == (total is not None)
+    assert "supplies most of the support" in text.partition(first)[2 if total else 0]

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import operator
+import os
+import subprocess
 import sys
 import types
 
@@ -16,6 +19,7 @@ from cuelens import (
     load_audio,
     load_model,
 )
+from cuelens.explain import Occlusion
 from cuelens.features import OpenSmile
 from cuelens.models import FeaturesModel, Model, WindowedLogMel, model_output, predict
 from cuelens.models.base import (
@@ -26,6 +30,7 @@ from cuelens.models.base import (
     softmax,
 )
 from cuelens.models.level import TARGET_RMS, normalise_level
+from cuelens.report import explain_clip
 from cuelens.testing import BandModel, noise, speech_like
 
 RATE = 16_000
@@ -227,6 +232,11 @@ def test_what_the_answers_are(monkeypatch):
     install(monkeypatch, function=answer, instance=BandModel(band_hz=(0.0, 500.0)))
     assert model_output(load_model("python:users_module:function")) == "value"
     assert model_output(load_model("python:users_module:instance")) == "probability"
+    del answer.output  # the labels are dimensions
+    assert model_output(load_model("python:users_module:function")) == "value"
+    assert CallableModel(function=answer, labels=("angry", "sad")).output == "probability"
+    said = CallableModel(function=answer, labels=answer.labels, output="probability")
+    assert model_output(said) == "probability"
     with pytest.raises(InputError, match="its output is 'score'; expected one of probability, lo"):
         CallableModel(function=answer, labels=("a", "b"), output="score")
     assert CallableModel(function=answer, labels=("a", "b")).predict_proba([]).shape == (0, 2)
@@ -309,3 +319,104 @@ def test_logits_of_labels_by_themselves():
     found = network_answers(raw, "multi_label_logit", name="m")
     np.testing.assert_allclose(found, [[0.5, 0.75], [0.0, 1.0]], atol=1e-12)
     np.testing.assert_allclose(network_answers(raw[:, 1:], "logit", name="m"), [[0.75], [1.0]])
+
+
+def test_what_a_function_raises_is_told_with_its_file_and_line():
+    def fails(waveforms):
+        raise RuntimeError("out of memory")
+
+    line = fails.__code__.co_firstlineno + 1
+    model = CallableModel(function=fails, labels=("a", "b"), name="mine")
+    expected = f"model mine failed in test_adapters.py, line {line}: RuntimeError: out of memory"
+    with pytest.raises(InputError, match=expected) as error:
+        predict(model, [noise()])
+    assert isinstance(error.value.__cause__, RuntimeError)
+    assert "\n" not in str(error.value)
+    inside = CallableModel(function=lambda w: np.linalg.inv(np.zeros((2, 2))), labels=("a", "b"))
+    with pytest.raises(InputError, match=r"test_adapters\.py, line \d+: LinAlgError: Singular"):
+        predict(inside, [noise()])  # raised in NumPy, called by the user
+
+
+def test_what_no_line_of_the_users_raised_keeps_its_traceback():
+    by_library = CallableModel(function=operator.itemgetter(9), labels=("a", "b"))
+    with pytest.raises(IndexError):
+        predict(by_library, [noise()])
+
+
+def test_a_module_that_fails_is_told_with_its_line(monkeypatch, tmp_path):
+    (tmp_path / "broken_module.py").write_text("x = 1\nraise RuntimeError('no weights')\n")
+    (tmp_path / "broken_maker.py").write_text("def make():\n    return {}['key']\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match=r"RuntimeError.*no weights.*broken_module\.py, line 2"):
+        load_model("python:broken_module:x")
+    with pytest.raises(InputError, match=r"failed in broken_maker\.py, line 2: KeyError: 'key'"):
+        load_model("python:broken_maker:make")
+
+
+def test_a_bare_network_is_told_how_to_be_wrapped(monkeypatch):
+    torch = pytest.importorskip("torch")
+    labelled = torch.nn.Linear(4, 2)
+    labelled.labels = ("a", "b")
+    install(monkeypatch, bare=torch.nn.Linear(4, 2), kind=torch.nn.ReLU, labelled=labelled)
+    for name in ("bare", "kind", "labelled"):
+        with pytest.raises(InputError, match=r"a bare PyTorch network .*\.TorchWaveformModel\("):
+            load_model(f"python:users_module:{name}")
+
+
+def test_a_name_without_its_prefix_is_guessed(tmp_path):
+    for name, file, prefix in (
+        ("checkpoint", "config.json", "hf:"),
+        ("w2v2", "model.yaml", "onnx:"),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).write_text("{}")
+        with pytest.raises(InputError, match=f"did you mean {prefix}{tmp_path}/{name}[?]"):
+            load_model(tmp_path / name)
+    for name, prefix in (("network.onnx?labels=a,b", "onnx:"), ("pipeline.skops", "skops:")):
+        with pytest.raises(InputError, match=rf"did you mean {prefix}{name.replace('?', '[?]')}"):
+            load_model(name)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"no model\.json in it"):
+        load_model(tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    ("given", "remedy"),
+    [
+        ("angry.flac", r'load_audio\("angry\.flac"\)'),
+        (np.zeros(8000, np.float32), r"Audio\(samples=\.\.\., sample_rate=\.\.\.\)"),
+    ],
+)
+def test_what_is_no_clip_is_refused(given, remedy):
+    model = BandModel(band_hz=(0.0, 500.0))
+    for explain in (EmoLime().explain, Occlusion().explain, explain_clip):
+        with pytest.raises(InputError, match=rf"the clip is of type .*; expected Audio: {remedy}"):
+            explain(model, given)
+
+
+def test_transformers_beside_a_torchvision_that_cannot_be_imported(tmp_path):
+    """As one built for another PyTorch: a subprocess, because an import happens once."""
+    pytest.importorskip("transformers")
+    (tmp_path / "torchvision.py").write_text("raise RuntimeError('no such operator')\n")
+    (tmp_path / "mine.py").write_text(
+        "from transformers import Wav2Vec2ForSequenceClassification\n"
+        "def f(w): return [[1.0, 0.0] for _ in w]\n"
+        "f.labels = ('a', 'b')\n"
+    )
+    (tmp_path / "light.py").write_text("def f(w): pass\nf.labels = ('a', 'b')\n")
+    code = (
+        "import sys, cuelens\n"
+        "cuelens.load_model('python:light:f')\n"
+        "print('torch' in sys.modules, 'transformers' in sys.modules)\n"
+        "print(cuelens.load_model('python:mine:f').labels)\n"
+        "print('torchvision' in sys.modules)\n"
+    )
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.splitlines() == ["False False", "('a', 'b')", "False"]

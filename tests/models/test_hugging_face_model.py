@@ -15,6 +15,7 @@ import safetensors.torch  # noqa: E402
 from tests.features.test_hugging_face import GROUP, LAYER, SIZE  # noqa: E402
 
 from cuelens import CuelensWarning, InputError, load_model  # noqa: E402
+from cuelens.evaluate.gate import gate  # noqa: E402
 from cuelens.features.hugging_face import transformers  # noqa: E402
 from cuelens.features.one_thread import one_thread  # noqa: E402
 from cuelens.models import HuggingFaceModel, Model, model_output  # noqa: E402
@@ -163,6 +164,7 @@ def test_a_head_that_was_never_trained_is_told(tmp_path):
     with pytest.warns(CuelensWarning, match=r"it holds classifier\.dense\.weight instead") as seen:
         again = load_model(f"hf:{folder}")
     assert "\n" not in str(seen[0].message)
+    assert again.notes == (str(seen[0].message),)
     np.testing.assert_array_equal(first.predict_proba(CLIPS), again.predict_proba(CLIPS))
 
 
@@ -258,17 +260,19 @@ def test_what_it_cannot_take_is_one_clear_line(tmp_path, waveforms, message):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(("make", "seconds"), [(save_ast, "0.6"), (save_whisper, "1.0")])
+@pytest.mark.parametrize(("make", "seconds"), [(save_ast, 0.64), (save_whisper, 1.0)])
 def test_what_is_not_heard_is_told_once(tmp_path, make, seconds):
     folder = make(tmp_path / "tiny")
     model = load_model(f"hf:{folder}")
     clip = noise(duration_s=1.5)
-    with pytest.warns(CuelensWarning, match=rf"hears the first {seconds} s .* lasts 1\.5 s"):
+    with pytest.warns(CuelensWarning, match=rf"hears the first {seconds:.2f} s .* lasts 1\.50 s"):
         answer = model.predict_proba([clip])
     np.testing.assert_allclose(answer, by_pipeline(folder, [clip]), atol=1e-5)
+    assert model.max_duration_s == seconds
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.predict_proba([clip])
+        gate(load_model(f"hf:{folder}"))  # nothing is said of clips that are not the user's
 
 
 def test_it_travels_to_other_processes(tmp_path):
@@ -323,7 +327,9 @@ def test_without_a_connection_the_error_says_what_is_needed(tmp_path, monkeypatc
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(InputError, match=r"org/none: cannot be loaded .* a connection"):
+    with pytest.raises(
+        InputError, match=r"org/none: no such folder here, .* cannot be loaded .* a connection"
+    ):
         load_model("hf:org/none")
 
 

@@ -114,7 +114,7 @@ def test_other_precisions(tmp_path, dtype):
 
 def test_logits_have_to_be_said(tmp_path):
     file = save(tmp_path / "tiny.onnx")
-    with pytest.raises(InputError, match=r"do not add up to 1; say what they are: output=logit"):
+    with pytest.raises(InputError, match=r"do not add up to 1; say what they are, with output= in"):
         load_model(f"onnx:{file}?labels=a,b,c").predict_proba(CLIPS)
     values = load_model(f"onnx:{file}?labels=Arousal,dominance,valence")
     assert model_output(values) == "value"
@@ -326,3 +326,32 @@ def test_a_first_axis_of_another_size_is_refused(tmp_path):
     file = save(tmp_path / "tiny.onnx", shape=[4, "t"])
     with pytest.raises(InputError, match=r"takes 4 inputs at once, .* dynamic first axis"):
         load_model(f"onnx:{file}?labels=a,b,c&output=logit")
+
+
+def test_too_short_is_told_with_the_length_needed_and_once(tmp_path, capfd):
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["y"], strides=[16]),
+        helper.make_node("GlobalAveragePool", ["y"], ["m"]),
+        helper.make_node("Flatten", ["m"], ["logits"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, "t"])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 3])],
+        [numpy_helper.from_array(np.ones((3, 1, 640), np.float32), "w")],
+    )
+    network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.save(network, tmp_path / "tiny.onnx")
+    model = load_model(f"onnx:{tmp_path / 'tiny.onnx'}?labels=a,b,c&output=logit")
+    with pytest.raises(InputError, match=r"fails .* expected 640 samples or more \(40 ms\)"):
+        model.predict_proba([noise()[:639]])
+    assert model.predict_proba([noise()[:640]]).shape == (1, 3)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_fixed_length_is_said(tmp_path):
+    fixed = load_model(f"onnx:{save(tmp_path / 'a.onnx', shape=['n', 4000])}?labels=a,b,c")
+    assert fixed.max_duration_s == 0.25
+    free = load_model(f"onnx:{save(tmp_path / 'b.onnx')}?labels=a,b,c")
+    assert free.max_duration_s == np.inf

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import skops.io
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
@@ -105,7 +105,7 @@ def test_regressors_answer_values(tmp_path, n_outputs):
     np.testing.assert_allclose(model.predict_proba(CLIPS), expected, atol=1e-9)
     assert model.labels == names
     assert model_output(model) == "value"
-    with pytest.raises(InputError, match="a regressor and what its outputs are called: labels="):
+    with pytest.raises(InputError, match=rf"with {n_outputs} output.* add labels=arousal"):
         load_model(f"skops:{file}?features=egemaps")
 
 
@@ -179,3 +179,43 @@ def test_several_answers_a_clip_are_refused(tmp_path):
     forest = trained(RandomForestClassifier(3), 88, truth)
     with pytest.raises(InputError, match="gives 2 answers a clip; expected a classifier of"):
         FeaturesModel(classifier=forest, features=OpenSmile())
+
+
+@pytest.mark.parametrize("estimator", [RandomForestClassifier(3), HistGradientBoostingClassifier()])
+def test_trees_are_refused_and_come_from_a_module_of_ones_own(tmp_path, estimator):
+    """A crafted file of trees makes compiled code read memory that is none of its own."""
+    pipeline = trained(estimator, 88)
+    file = save(tmp_path, pipeline)
+    with pytest.raises(InputError, match=r"holds decision trees \(sklearn.* give python:mod") as e:
+        load_model(f"skops:{file}?features=egemaps")
+    trusted = skops.io.get_untrusted_types(file=file)
+    assert f"trusted={trusted}" in str(e.value)
+    model = FeaturesModel(
+        classifier=skops.io.load(file, trusted=trusted), features=OpenSmile(), normalise=False
+    )
+    values = OpenSmile().functionals(CLIPS, sample_rate=16_000).astype(np.float64)
+    np.testing.assert_allclose(model.predict_proba(CLIPS), pipeline.predict_proba(values))
+
+
+@pytest.mark.parametrize("spelling", ["egemaps", "eGeMAPS", "EGEMAPS"])
+def test_one_name_in_any_spelling_is_one_model(tmp_path, spelling):
+    file = save(tmp_path, trained(LogisticRegression(), 88))
+    model = load_model(f"skops:{file}?features={spelling}")
+    assert isinstance(model, FeaturesModel)
+    silence = [np.zeros(8000, np.float32), CLIPS[0]]
+    expected = load_model(f"skops:{file}?features=egemaps").predict_proba(silence)
+    np.testing.assert_array_equal(model.predict_proba(silence), expected)
+
+
+def test_functionals_at_the_rate_of_training(tmp_path):
+    file = save(tmp_path, trained(LogisticRegression(), 88))
+    model = load_model(f"skops:{file}?features=egemaps&rate=44100")
+    values = OpenSmile().functionals(CLIPS, sample_rate=44_100).astype(np.float64)
+    expected = model.classifier.predict_proba(values)
+    np.testing.assert_allclose(model.predict_proba(CLIPS), expected, atol=1e-9)
+
+
+def test_labels_that_are_empty_are_none(tmp_path):
+    file = save(tmp_path, trained(Ridge(), 88, np.zeros((40, 2))), {"labels": ""})
+    with pytest.raises(InputError, match=r"a regressor with 2 outputs .* labels=arousal,valence"):
+        load_model(f"skops:{file}?features=egemaps")

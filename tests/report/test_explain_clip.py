@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from contextlib import contextmanager
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 import cuelens
 from cuelens.audio import Audio
 from cuelens.evaluate import removal_curve
+from cuelens.evaluate.gate import gate
 from cuelens.explain import EmoLime
 from cuelens.explain.moment_finder import moment_finder
+from cuelens.models import CallableModel
 from cuelens.report import CueSettings, clip_stages, explain_clip
 from cuelens.testing import BandModel, speech_like
 
@@ -111,3 +114,38 @@ def test_baselines_are_made_once(monkeypatch, tmp_path):
     first = settings.baseline_of(tmp_path / "clip.wav")
     assert first is settings.baseline_of(tmp_path / "clip.wav")
     assert settings.baseline_of(file) is None  # a clip is not its own baseline
+
+
+def test_what_the_gate_found_reaches_verdict_page_and_account():
+    """Logits that are said to be probabilities: nothing may call them supported."""
+
+    def logits(waveforms):
+        p = MODEL.predict_proba(waveforms)
+        return 20.0 * p - 8.0
+
+    model = CallableModel(function=logits, labels=MODEL.labels, name="score")
+    checked = gate(model)
+    sentence = next(f.sentence for f in checked.flags if f.key == "not probabilities")
+    found = explain_clip(model, AUDIO, cues=None, checked=checked)
+    assert found.trust.beaten >= 0.95
+    assert found.trust.verdict == "not supported"
+    assert sentence in found.account.splitlines()[-1]
+    assert html.escape(sentence, quote=True).replace("&quot;", "&#34;") in found.to_html()
+    assert "p = " not in found.account
+    given = MODEL.predict_proba([AUDIO.samples])[0] * 20.0 - 8.0
+    assert f"{found.explanation.target} = {given.max():.2f}" in found.account
+    honest = CallableModel(function=logits, labels=MODEL.labels, name="score", output="logit")
+    said = explain_clip(honest, AUDIO, cues=None, checked=gate(honest))
+    assert said.trust.verdict == "supported"
+    assert "as the model says" in said.account
+
+
+def test_a_clip_longer_than_the_model_hears_is_told():
+    class Half(CallableModel):
+        max_duration_s = 0.5
+
+    model = Half(function=lambda w: MODEL.predict_proba([x[:8000] for x in w]), labels=MODEL.labels)
+    sentence = "hears the first 0.50 s of the clip's 1.00 s only"
+    assert sentence in explain_clip(model, AUDIO, cues=None).account
+    half = Audio(samples=AUDIO.samples[:8000], sample_rate=16_000)
+    assert "hears the first" not in explain_clip(model, half, cues=None).account

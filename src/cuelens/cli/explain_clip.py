@@ -137,10 +137,12 @@ def precision_hint(explanation: Explanation) -> str:
 
 def checked_model(model: Model) -> Gate:
     """What speaks against explaining a model at all, with a note for each thing found."""
-    from cuelens.evaluate.gate import gate
+    from cuelens.evaluate.gate import WARNED, gate
 
     found = gate(model)
     for flag in found.flags:
+        if flag.key == WARNED:  # and so was said already
+            continue
         err.print(f"[yellow]note:[/yellow] {escape(flag.sentence)}", highlight=False)
     return found
 
@@ -201,11 +203,14 @@ def print_explanation(report: ClipReport) -> None:
         lost, random = removal.lost()
         half = max(1, len(explanation.units) // 2)
         out.print(
-            f"  removing 1 to {half} {kind} loses {lost:.2f} by weight, {random:.2f} at random",
+            f"  removing 1 to {half} {kind} lowers {explanation.answer_quantity} by {lost:.2f} by weight, "
+            f"{random:.2f} at random",
+            markup=False,
             highlight=False,
         )
     if cues is not None:
-        out.print(_cue_table(cues))
+        table = _cue_table(cues)
+        out.print(table if table.row_count else "  no cue could be compared", highlight=False)
     out.print(Padding(escape(explanation.account), (0, 2)), highlight=False)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from cuelens.audio import Audio
+from cuelens.audio import MIN_DURATION_S, Audio
 from cuelens.corpora import Corpus, demo_corpus
 from cuelens.errors import InputError
 from cuelens.evaluate.clips import balanced_rows
@@ -22,12 +22,14 @@ from cuelens.models.base import (
     Output,
     label_index,
     model_labels,
+    model_max_duration_s,
     model_name,
     model_output,
     predict,
 )
 from cuelens.models.batching import compare_batching
 from cuelens.models.evaluation import HeldOut
+from cuelens.models.lengths import longest_taken
 from cuelens.typing import FloatArray
 
 # Largest standard deviation over speech clips of any label's probability.  Measured on the 10 demo
@@ -47,6 +49,9 @@ _SAME = 1e-6  # answers to the same clip, asked twice, as a share of the largest
 
 
 _PROBABILITY = 1e-3
+
+
+WARNED = "warned of when loaded"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,9 +152,11 @@ def gate(
     speech = [clip.resample(rate).samples for clip in clips]
     noise = np.random.default_rng(seed).normal(0.0, 0.05, rate).astype(np.float32)
     odd = {"silence": np.zeros(rate, dtype=np.float32), "noise": np.clip(noise, -1.0, 1.0)}
-    flags: list[Flag] = []
+    flags = _notes(model)
     if not own:  # a user's own clips must be answered as they are
-        speech = _answered(model, speech)
+        longest = _longest(model, max(speech, key=len))
+        speech = [sound[:longest] for sound in speech]
+        odd = {name: sound[:longest] for name, sound in odd.items()}
     batching = compare_batching(model, lambda some: predict(model, some), speech)
     outputs = batching.alone
     for name, sound in odd.items():
@@ -189,23 +196,37 @@ _FAILS = (
 )
 
 
-def _answered(model: Model, speech: list[FloatArray]) -> list[FloatArray]:
-    """Demo clips, cut where the model takes shorter sound only.
+def _notes(model: Model) -> list[Flag]:
+    """What the model's adapter warned of when it was loaded."""
+    return [Flag(key=WARNED, sentence=f"{note}.") for note in getattr(model, "notes", ())]
+
+
+def _longest(model: Model, speech: FloatArray) -> int:
+    """Samples of the demo clips that the model takes, or hears.
 
     Raises
     ------
     InputError
-        It fails on half a second of speech too.
+        It fails on the shortest sound too.
     """
-    for length_s in (np.inf, 1.0, 0.5):
-        cut = [sound[: int(min(len(sound), length_s * model.sample_rate))] for sound in speech]
-        try:
-            predict(model, cut[:1])
-        except InputError as error:
-            failed = error
-            continue
-        return cut
-    raise failed
+    n = round(min(len(speech), model_max_duration_s(model) * model.sample_rate))
+    try:
+        predict(model, [speech[:n].copy()])
+    except InputError:
+
+        def takes(n_samples: int) -> bool:
+            try:
+                predict(model, [speech[:n_samples].copy()])
+            except InputError:
+                return False
+            return True
+
+        shortest = round(MIN_DURATION_S * model.sample_rate)
+        found = longest_taken(takes, failed=n, shortest=shortest)
+        if found is None:
+            raise
+        return found
+    return n
 
 
 def _measured(outputs: FloatArray) -> dict[str, float]:
@@ -272,8 +293,8 @@ def _flags(
             Flag(
                 key="not probabilities",
                 sentence=f"Outputs lie outside [0, 1] ({outputs.min():.3g} to "
-                f"{outputs.max():.3g}): weights are then shares of {_MEANT[output]}.",
-                informational=True,
+                f"{outputs.max():.3g}): {_MEANT[output]}.",
+                informational=output == "logit",
             )
         )
     elif not add_up:
@@ -290,9 +311,10 @@ def _flags(
 
 
 _MEANT = {
-    "logit": "logits, as the model says",
-    "probability": "a score; if they are logits, make probabilities of them (softmax, or a sigmoid "
-    'of each label), and if they are values of regression, say output = "value"',
+    "logit": "weights are shares of logits, as the model says",
+    "probability": "they are no probabilities, as the model says they are, and weights are shares "
+    "of a score; if they are logits, make probabilities of them (softmax, or a sigmoid of each "
+    'label), and if they are values of regression, say output = "value"',
 }
 
 

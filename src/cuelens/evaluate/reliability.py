@@ -223,15 +223,15 @@ def reliability_account(found: Reliability, *, kind: str) -> str:
     """
     share = f"{100 * found.beaten:.0f}\N{NO-BREAK SPACE}% of random orders"
     if found.beaten >= GOOD:
-        first = f"Removing the {kind} by weight takes more of the answer away than {share} do"
+        first = f"Removing the {kind} by weight lowers the answer more than {share} do"
     elif found.beaten > 0.75:
         first = (
-            f"Removing the {kind} by weight takes more of the answer away than {share} do, which "
+            f"Removing the {kind} by weight lowers the answer more than {share} do, which "
             "is no strong support for the ranking"
         )
     else:
         first = (
-            f"Removing the {kind} by weight takes more of the answer away than only {share} do: "
+            f"Removing the {kind} by weight lowers the answer more than only {share} do: "
             "the test does not support the ranking, so do not rely on it"
         )
     if not found.sampled:
@@ -248,8 +248,8 @@ def reliability_account(found: Reliability, *, kind: str) -> str:
     sentences = [f"{first}; {second}."]
     if found.thorough:
         sentences.append(_thorough_sentence(found))
-    if found.gate is not None and not found.gate.ok:
-        sentences += [flag.sentence for flag in found.gate.flags if not flag.informational]
+    if found.gate is not None:
+        sentences += [flag.sentence for flag in found.gate.flags]
     return " ".join(sentences)
 
 

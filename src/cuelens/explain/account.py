@@ -23,6 +23,7 @@ ENGLISH: Mapping[str, str] = {
     "other_target": "; asked about {target}, it gives p = {p_target}",
     "contrast": "; p({first}) is {p_first} and p({second}) {p_second}",
     "values": "The model {model} gives {values}",
+    "together": "; all {kind} together move it by {total} only, because they pull both ways",
     "support": "; {units} {verb} most of the support for {target} ({weights})",
     "spread": "; support for {target} is spread over many {kind}, {units} first ({weights})",
     "no_support": "; no {one} clearly supports {target}",
@@ -113,12 +114,14 @@ _SHARE = 0.6  # bands are named until they hold this share of the support
 _MAX_NAMED = 3
 _CLOSE = 0.6  # a second answer with this share of the first one's probability is mentioned
 _NEGLIGIBLE = 0.02  # weights up to two hundredths of probability are not named
+_CANCEL = 0.5  # a sum of less than this share of the largest weight is told first
 _FAINT = 0.1  # nor those below a tenth of the largest
 
 
 def unit_account(explanation: Explanation, *, words: Mapping[str, str] = ENGLISH) -> str:
     """Two sentences on an explanation of frequency bands, time windows or other units.
 
+    Where the weights add up to less than half the largest of them, that is said first.
     A unit is named only where its weight exceeds 0.02 (of a probability) and a tenth of the
     largest, and its interval, if any, excludes 0.
 
@@ -138,6 +141,9 @@ def answer_sentence(explanation: Explanation, words: Mapping[str, str] = ENGLISH
         return f"{first}{_frequencies(explanation, words)}."
     names = unit_words(explanation, words)
     support, against = _named(explanation, sign=1), _named(explanation, sign=-1)
+    total = float(explanation.target_weights.sum())
+    if (support or against) and abs(total) < _CANCEL * abs(explanation.target_weights).max():
+        first += words["together"].format(total=f"{total:+.2f}".replace("-", "−"), **names)
     if support:
         weights = explanation.target_weights
         most = weights[support].sum() > weights[weights > 0].sum() / 2
@@ -219,7 +225,8 @@ def trust_sentence(explanation: Explanation, words: Mapping[str, str] = ENGLISH)
 def _base(explanation: Explanation) -> str:
     """The output with nothing left, such as ``p = 0.14``."""
     value = explanation.base_value
-    plain = explanation.output_kind == "probability" and explanation.contrast is None
+    plain = explanation.output_kind == "probability" and explanation.predicts_probabilities
+    plain = plain and explanation.contrast is None
     if plain:
         return f"p = {probability(value)}"
     return f"{explanation.quantity} = {value:.2f}".replace("-", "−")

@@ -26,7 +26,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from cuelens.audio import Audio
+from cuelens.audio import Audio, check_is_audio
 from cuelens.errors import InputError
 from cuelens.explain.account import unit_account
 from cuelens.explain.explanation import (
@@ -214,6 +214,7 @@ class EmoLime:
             The model does not know the target.
         """
         began = time.perf_counter()
+        check_is_audio(audio)
         labels, kind = model_labels(model), model_output(model)
         if self.output == "logit" and kind != "probability":
             raise InputError(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SCHEMA_VERSION = 1
+_NOT_PROBABILITY = 1e-3  # rounding of half precision stays below
 ALL_COMBINATIONS = "all combinations"
 
 
@@ -214,8 +215,17 @@ class Explanation:
 
     @property
     def predicts_probabilities(self) -> bool:
-        """Whether ``prediction`` holds probabilities, whatever it is that is explained."""
-        return self.output_kind == "probability" or self.output is not None
+        """Whether ``prediction`` holds probabilities, whatever it is that is explained.
+
+        Not where answers lie outside [0, 1], whatever the model says that they are.
+        """
+        said = self.output_kind == "probability" or self.output is not None
+        own = slice(None if self.contrast is None else -1)
+        return said and all(
+            answers[..., own].min(initial=0.0) >= -_NOT_PROBABILITY
+            and answers[..., own].max(initial=1.0) <= 1.0 + _NOT_PROBABILITY
+            for answers in (self.prediction, self.outputs)
+        )
 
     @property
     def contrast(self) -> tuple[str, str] | None:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from cuelens.audio import Audio
+from cuelens.audio import Audio, check_is_audio
 from cuelens.errors import InputError
 from cuelens.explain.account import unit_account
 from cuelens.explain.explanation import (
@@ -125,6 +125,7 @@ class MapExplainer(ABC):
             The method needs PyTorch.
         """
         began = time.perf_counter()
+        check_is_audio(audio)
         labels = model_labels(model)
         wanted = None if target is None else label_index(model, target)
         if not is_network(model):

@@ -20,7 +20,6 @@ import hashlib
 import logging
 import math
 import os
-import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -34,6 +33,7 @@ import numpy as np
 
 from cuelens.errors import InputError, MissingExtraError
 from cuelens.features.embedding import Embedding
+from cuelens.torchvision_aside import torchvision_set_aside
 from cuelens.typing import FloatArray
 
 __all__ = [
@@ -56,31 +56,10 @@ _FORMAT = 1  # raised when the same settings give other vectors
 UNUSED_WEIGHTS = {"masked_spec_embed"}  # of training: published checkpoints may leave it out
 
 
-@contextmanager
-def _torchvision_set_aside() -> Iterator[None]:
-    """Hide a torchvision that cannot be imported, such as one built for another PyTorch.
-
-    transformers imports it, whatever the model, as soon as it is installed.
-    """
-    try:
-        import torchvision  # noqa: F401
-    except (ImportError, RuntimeError):
-        before = sys.modules.get("torchvision")
-        sys.modules["torchvision"] = None  # type: ignore[assignment]  # what import takes for "none"
-        try:
-            yield
-        finally:
-            del sys.modules["torchvision"]
-            if before is not None:
-                sys.modules["torchvision"] = before
-    else:
-        yield
-
-
 try:
     import torch
 
-    with _torchvision_set_aside():
+    with torchvision_set_aside():
         import transformers
         import transformers.modeling_utils
 except ImportError as error:
@@ -370,8 +349,10 @@ def loading(checkpoint: str, *, bars: bool) -> Iterator[None]:
         if isinstance(error, InputError):
             raise
         reason = (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0]
+        folder = Path(checkpoint).expanduser().is_dir()
         raise InputError(
-            f"{checkpoint}: cannot be loaded ({reason}); expected a folder, or a "
+            f"{checkpoint}: {'' if folder else 'no such folder here, and as a name of the hub it '}"
+            f"cannot be loaded ({reason}); expected a folder, or a "
             "name of the Hugging Face hub and a connection, with config.json, "
             "preprocessor_config.json and weights in model.safetensors"
         ) from error

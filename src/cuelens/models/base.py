@@ -9,9 +9,10 @@ from typing import Literal, Protocol, get_args, runtime_checkable
 import numpy as np
 
 from cuelens.corpora import canonical_emotion
-from cuelens.errors import InputError
+from cuelens.errors import CuelensError, InputError
 from cuelens.models.batching import answer_and_compare
 from cuelens.models.waveforms import check_sample_rate, checked_waveforms
+from cuelens.python_name import where_it_failed
 from cuelens.typing import FloatArray
 
 Output = Literal["probability", "logit", "value"]
@@ -24,8 +25,9 @@ _NOT_PROBABILITY = 1e-3  # as in the gate: rounding of half precision stays belo
 class Model(Protocol):
     """A speech emotion model.
 
-    A model may also have a ``name``, and an ``output`` that says what its answers are, see
-    :func:`model_output`.
+    A model may also have a ``name``; an ``output`` that says what its answers are, see
+    :func:`model_output`; a ``max_duration_s``, beyond which it hears nothing or fails; and
+    ``notes``, sentences on what speaks against trusting it.
 
     Attributes
     ----------
@@ -67,7 +69,7 @@ class CallableModel:
     sample_rate : int, Hz
     name : str
         Shown in results.
-    output : {"probability", "logit", "value"}
+    output : {"probability", "logit", "value"} or None
         What the numbers are; see :func:`model_output`.
 
     Notes
@@ -80,12 +82,12 @@ class CallableModel:
     labels: tuple[str, ...]
     sample_rate: int = 16_000
     name: str = "callable"
-    output: Output = "probability"
+    output: Output | None = None
 
     def __post_init__(self) -> None:
         check_sample_rate(self.sample_rate, name=self.name)
         object.__setattr__(self, "labels", model_labels(self))
-        model_output(self)
+        object.__setattr__(self, "output", model_output(self))
 
     def predict_proba(self, waveforms: Sequence[FloatArray]) -> FloatArray:
         """The function's answer, shape (n_waveforms, n_labels).
@@ -111,13 +113,22 @@ def predict(model: Model, waveforms: Sequence[FloatArray]) -> FloatArray:
     Raises
     ------
     InputError
-        The model returned another shape, or NaN.
+        The model returned another shape, or NaN, or the user's own code failed: then with its file
+        and line.
     """
     try:
         outputs = np.asarray(model.predict_proba(waveforms), dtype=np.float64)
-    except InputError:
+    except (CuelensError, Warning):
         raise
-    except (TypeError, ValueError) as error:
+    except Exception as error:
+        where = where_it_failed(error)
+        if where is not None:
+            raise InputError(
+                f"model {model_name(model)} failed in {where}: {type(error).__name__}: {error}; "
+                "expected an array (n_waveforms, n_labels)"
+            ) from error
+        if not isinstance(error, TypeError | ValueError):
+            raise
         raise InputError(
             f"model {model_name(model)} failed or returned no table of numbers ({error}); expected "
             "an array (n_waveforms, n_labels)"
@@ -219,15 +230,18 @@ def model_output(model: Model) -> Output:
     Returns
     -------
     {"probability", "logit", "value"}
-        ``"probability"`` where the model has no attribute ``output``; ``"value"``: any real
-        number, of regression, such as arousal.
+        ``"value"``: any real number, of regression, such as arousal.  Where the model has no
+        attribute ``output``, or it is None: ``"value"`` if every label is a dimension
+        (:func:`are_dimensions`), else ``"probability"``.
 
     Raises
     ------
     InputError
         The attribute is something else.
     """
-    output: Output = getattr(model, "output", "probability")
+    output: Output | None = getattr(model, "output", None)
+    if output is None:
+        return "value" if are_dimensions(model_labels(model)) else "probability"
     if output not in get_args(Output):
         raise InputError(
             f"model {model_name(model)} says its output is {output!r}; expected one of "
@@ -273,11 +287,17 @@ def network_answers(raw: FloatArray, given: NetworkOutput | None, *, name: str) 
         if off > _NOT_PROBABILITY:
             raise InputError(
                 f"model {name}: the network gives numbers from {raw.min():.3g} to {raw.max():.3g} "
-                "that do not add up to 1; say what they are: output=logit (a softmax makes "
-                "probabilities of them), output=multi_label_logit (a sigmoid of each label), "
-                "output=value (regression) or output=probability (each label by itself)"
+                "that do not add up to 1; say what they are, with output= in its name or "
+                "network_output= in Python: logit (a softmax makes probabilities of them), "
+                "multi_label_logit (a sigmoid of each label), value (regression) or probability "
+                "(each label by itself)"
             )
     return raw
+
+
+def model_max_duration_s(model: Model) -> float:
+    """Longest sound that the model hears, in s: its ``max_duration_s``, else infinity."""
+    return float(getattr(model, "max_duration_s", float("inf")))
 
 
 def model_name(model: Model) -> str:

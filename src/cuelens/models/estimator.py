@@ -46,12 +46,30 @@ def estimator_labels(
                 "of a regressor only: leave them out, or train on the names"
             )
         return classes
-    if not hasattr(estimator, "predict") or not regression_labels:
+    if not hasattr(estimator, "predict"):
         raise InputError(
-            f"model {name}: {type(estimator).__name__} has no classes; expected a fitted "
-            "classifier, or a regressor and what its outputs are called: labels=arousal,valence"
+            f"model {name}: {type(estimator).__name__} has no classes and no predict; expected a "
+            "fitted classifier or regressor"
+        )
+    if not regression_labels:
+        n = _n_outputs(estimator)
+        values = "outputs" if n is None else f"{n} output{'s' if n > 1 else ''}"
+        names = ("arousal", "valence", "dominance")[: n or 2]
+        raise InputError(
+            f"model {name}: {type(estimator).__name__} is a regressor with {values} without a "
+            f"name; expected what they are called: add labels={','.join(names)} (in Python, "
+            f"regression_labels={names})"
         )
     return regression_labels
+
+
+def _n_outputs(estimator: Any) -> int | None:
+    """Values that a fitted regressor gives a clip; None where it cannot be told."""
+    try:
+        found = estimator.predict(np.zeros((1, estimator.n_features_in_)))
+    except Exception:  # not fitted, or whatever a step of it raises on zeros
+        return None
+    return int(np.asarray(found).reshape(1, -1).shape[1])
 
 
 def estimator_answers(estimator: Any, values: FloatArray, *, n_labels: int) -> FloatArray:

@@ -41,6 +41,7 @@ class _Loaded(NamedTuple):
     network: torch.nn.Module
     extractor: Any  # turns waveforms into what the network takes
     config: Any
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -121,6 +122,16 @@ class HuggingFaceModel:
         return "value" if self._problem == "regression" else "probability"
 
     @property
+    def max_duration_s(self) -> float:
+        """What the feature extractor keeps of a clip, in s; infinity where it keeps all."""
+        return self._longest / self.sample_rate
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was warned of when the checkpoint was loaded."""
+        return self._loaded.notes
+
+    @property
     def batch_tolerance(self) -> float:
         """How far answers in a batch and alone may differ by rounding, of the largest output."""
         half = device_and_dtype(self.device, self.dtype)[1] == torch.float16
@@ -163,7 +174,7 @@ class HuggingFaceModel:
         return sigmoid(logits) if self._problem == "multi_label_classification" else softmax(logits)
 
     def _logits(self, waveforms: list[FloatArray]) -> FloatArray:
-        network, extractor, _ = self._loaded
+        network, extractor = self._loaded.network, self._loaded.extractor
         device, dtype = device_and_dtype(self.device, self.dtype)
         masked = {"padding": True, "return_attention_mask": True} if self.masks_padding else {}
         inputs = extractor(waveforms, sampling_rate=self.sample_rate, return_tensors="pt", **masked)
@@ -203,9 +214,8 @@ class HuggingFaceModel:
         if longest > self._longest and not self.__dict__.get("_warned"):
             self.__dict__["_warned"] = True
             warnings.warn(
-                f"model {self.name} hears the first {self._longest / self.sample_rate:.1f} s of a "
-                f"clip; this one lasts {longest / self.sample_rate:.1f} s: cut it, or the rest "
-                "counts for nothing",
+                f"model {self.name} hears the first {self.max_duration_s:.2f} s of a clip, and one "
+                f"lasts {longest / self.sample_rate:.2f} s: cut it, or the rest counts for nothing",
                 CuelensWarning,
                 stacklevel=3,
             )
@@ -245,18 +255,18 @@ class HuggingFaceModel:
                 f"{self.checkpoint}: its head has weights that a dense head has not, such as "
                 f"{sorted(foreign)[0]}; expected classifier.dense and classifier.out_proj only"
             )
+        notes: tuple[str, ...] = ()
         if missing:
-            self._warn_of_random_weights(missing, sorted(report["unexpected_keys"]))
+            notes = (self._random_weights(missing, sorted(report["unexpected_keys"])),)
+            warnings.warn(notes[0], CuelensWarning, stacklevel=3)
         device, dtype = device_and_dtype(self.device, self.dtype)
-        return _Loaded(network.to(device=device, dtype=dtype).eval(), extractor, config)
+        return _Loaded(network.to(device=device, dtype=dtype).eval(), extractor, config, notes)
 
-    def _warn_of_random_weights(self, missing: list[str], unexpected: list[str]) -> None:
+    def _random_weights(self, missing: list[str], unexpected: list[str]) -> str:
         named = ", ".join(missing[:_NAMED]) + (", ..." if len(missing) > _NAMED else "")
         other = f"; it holds {', '.join(unexpected[:_NAMED])} instead" if unexpected else ""
-        warnings.warn(
+        return (
             f"{self.checkpoint}: {len(missing)} weights are not in the checkpoint and were drawn "
             f"at random ({named}){other}: its answers mean nothing; expected a checkpoint that was "
-            "fine-tuned for audio classification",
-            CuelensWarning,
-            stacklevel=4,
+            "fine-tuned for audio classification"
         )

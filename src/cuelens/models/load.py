@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from cuelens.errors import InputError
+from cuelens.errors import CuelensError, InputError
 from cuelens.models.base import CallableModel, Model
 from cuelens.models.folder import load_model_folder, read_model_json
 from cuelens.models.spec import split_spec, switch_of
-from cuelens.python_name import imported
+from cuelens.python_name import imported, where_it_failed
 
 BUNDLED = ("emodb-cnn", "emodb-egemaps")
 PREFIXES = ("hf:", "onnx:", "skops:", "python:", "resnetsmall:")  # of names that are no folders
@@ -36,9 +37,9 @@ def load_model(spec: str | Path) -> Model:
         - ``onnx:FILE`` or ``onnx:FOLDER``, see :func:`cuelens.models.onnx_model.load_onnx`;
         - ``skops:FILE``, see :func:`cuelens.models.skops_model.load_skops`;
         - ``python:package.module:name``: a :class:`~cuelens.models.Model`, or a function of
-          waveforms with attributes ``labels`` and, unless 16000 and ``"probability"``,
-          ``sample_rate`` and ``output``, or a class or function without arguments that makes
-          either;
+          waveforms with attributes ``labels`` and, unless 16000 and ``"probability"``
+          (``"value"`` of dimensions such as arousal), ``sample_rate`` and ``output``, or a class or
+          function without arguments that makes either;
         - ``resnetsmall:FILE``, the weights of Nasr, Ren & Johnson's network (extra ``torch``;
           ``resnetsmall:FILE?trim=everywhere`` or ``none`` cuts other silence).
 
@@ -67,9 +68,25 @@ def load_model(spec: str | Path) -> Model:
 
         file, options = split_spec(text.removeprefix("resnetsmall:"), ("trim",))
         return load_published(file, trim=options.get("trim", "edges"))  # type: ignore[arg-type]
-    if _is_folder(text):
+    guess = _meant(text)
+    if _is_folder(text) and not guess:
         return load_model_folder(spec)
+    if guess:
+        raise InputError(f"model {text!r}: did you mean {guess}? Expected {_FORMS}")
     raise InputError(f"model {text!r}: neither a known name nor a folder; expected {_FORMS}")
+
+
+def _meant(text: str) -> str:
+    """The name with its prefix, where the prefix of a checkpoint or file is missing; else ""."""
+    place = Path(text.partition("?")[0])
+    if _is_folder(text):
+        if (place / "model.json").is_file():
+            return ""
+        prefix = "hf:" if (place / "config.json").is_file() else ""
+        prefix = prefix or ("onnx:" if (place / "model.yaml").is_file() else "")
+    else:
+        prefix = {".onnx": "onnx:", ".skops": "skops:"}.get(place.suffix.lower(), "")
+    return f"{prefix}{text}" if prefix else ""
 
 
 def bundled_folder(name: str) -> Path:
@@ -97,6 +114,7 @@ def _from_hugging_face(spec: str) -> Model:
 
 def _from_python(spec: str) -> Model:
     found = imported(spec, "model")
+    _refuse_bare_network(found, spec)
     if callable(found) and (isinstance(found, type) or not hasattr(found, "labels")):
         try:
             found = found()
@@ -106,6 +124,15 @@ def _from_python(spec: str) -> Model:
                 f"({error}); expected predict_proba, labels and sample_rate, or a function with "
                 "the attribute labels"
             ) from error
+        except CuelensError:
+            raise
+        except Exception as error:  # whatever the user's function raises
+            where = where_it_failed(error) or "its making"
+            raise InputError(
+                f"model {spec!r} failed in {where}: {type(error).__name__}: {error}; expected a "
+                "model, or a function with the attribute labels"
+            ) from error
+        _refuse_bare_network(found, spec)
     if _is_model(found):
         return found
     if callable(found) and hasattr(found, "labels"):
@@ -114,12 +141,23 @@ def _from_python(spec: str) -> Model:
             labels=found.labels,
             sample_rate=getattr(found, "sample_rate", 16_000),
             name=spec.rpartition(":")[2],
-            output=getattr(found, "output", "probability"),
+            output=getattr(found, "output", None),
         )
     raise InputError(
         f"model {spec!r} is {type(found).__name__} without labels; expected predict_proba, labels "
         "and sample_rate, or a function with the attribute labels"
     )
+
+
+def _refuse_bare_network(found: object, spec: str) -> None:
+    """A PyTorch network by itself says neither its labels nor what it gives."""
+    torch = sys.modules.get("torch")  # who has a network has imported it
+    if torch is not None and isinstance(found, torch.nn.Module) and not _is_model(found):
+        raise InputError(
+            f"model {spec!r} is a bare PyTorch network ({type(found).__name__}); expected it "
+            "wrapped: model = cuelens.models.TorchWaveformModel(module=..., labels=(...), "
+            'network_output="logit")'
+        )
 
 
 def _is_folder(text: str) -> bool:

@@ -218,5 +218,5 @@ def onnx_session(model: str | bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = n_threads()
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # its errors are raised, and said once
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -28,6 +28,7 @@ from cuelens.models.batching import (
     answer_and_compare,
     in_batches,
 )
+from cuelens.models.lengths import length_hint, shortest_taken
 from cuelens.models.log_mel_cnn import WindowedLogMel, onnx_session
 from cuelens.models.spec import labels_of, output_of, read_sidecar, split_spec
 from cuelens.models.waveforms import check_sample_rate, checked_waveforms
@@ -115,6 +116,13 @@ class OnnxModel:
         return "value" if self._gives == "value" else "probability"
 
     @property
+    def max_duration_s(self) -> float:
+        """Length of the waveforms that a network of fixed length takes, in s; else infinity."""
+        n = self._input.shape[-1]
+        fixed = self.front_end is None and isinstance(n, int)
+        return n / self.sample_rate if fixed else float("inf")
+
+    @property
     def batch_tolerance(self) -> float:
         """How far answers in a batch and alone may differ by rounding, of the largest output."""
         return SAME_IN_HALF if self._input.dtype == np.float16 else SAME_IN_BATCH
@@ -191,11 +199,9 @@ class OnnxModel:
             )[0]
         except Exception as error:  # onnxruntime has no common base for what it raises
             reason = " ".join(str(error).split())[:200]
-            hint = (
-                "a clip that it can take: a longer one, or at another rate"
-                if self.front_end is None
-                else "the front_end that it was trained with"
-            )
+            hint = "the front_end that it was trained with"
+            if self.front_end is None:
+                hint = length_hint(self._shortest, values.shape[-1], sample_rate=self.sample_rate)
             raise InputError(
                 f"model {self.name}: the network fails on input of shape {values.shape} "
                 f"({reason}); expected {hint}"
@@ -208,6 +214,20 @@ class OnnxModel:
                 "over time, before you export it"
             )
         return raw.reshape(expected)
+
+    @cached_property
+    def _shortest(self) -> int | None:
+        """Fewest samples of silence that the network answers; None where it answers none."""
+
+        def takes(n: int) -> bool:
+            silence = np.zeros((1, 1, n)[3 - len(self._input.shape) :], self._input.dtype)
+            try:
+                self._session.run([self._output_node], {self._input.name: silence})
+            except Exception:  # onnxruntime has no common base for what it raises
+                return False
+            return True
+
+        return shortest_taken(takes, sample_rate=self.sample_rate)
 
     @property
     def _one_by_one(self) -> bool:

@@ -30,7 +30,8 @@ def load_skops(spec: str) -> FeaturesModel | EmbeddingModel:
         ``labels``, ``sample_rate``, ``normalise``).  Features are those of
         :func:`cuelens.features.load_embedding`; labels are for regressors, a classifier has its
         own (others are an error); ``normalise`` brings every waveform to one level first, as the
-        pipeline was trained.
+        pipeline was trained; ``rate`` is that of the recordings that functionals were computed of
+        in training, 16000 by default: clips are brought to it first.
 
     Raises
     ------
@@ -55,11 +56,12 @@ def load_skops(spec: str) -> FeaturesModel | EmbeddingModel:
     estimator = skops_estimator(content, where=str(file))
     rate = said.get("rate", said.get("sample_rate"))
     normalise = switch_of(said, "normalise")
-    labels = labels_of(said["labels"], name=name) if "labels" in said else ()
-    if features in _OPENSMILE:
+    labels = labels_of(said["labels"], name=name) if said.get("labels") else ()
+    feature_set = _OPENSMILE.get(features.strip().lower())
+    if feature_set is not None:
         return FeaturesModel(
             classifier=estimator,
-            features=OpenSmile(feature_set=_OPENSMILE[features]),
+            features=OpenSmile(feature_set=feature_set),
             sample_rate=check_sample_rate(rate or 16_000, name=name),
             normalise=normalise,
             name=name,

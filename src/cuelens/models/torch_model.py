@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cuelens.errors import InputError, MissingExtraError
-from cuelens.models.base import softmax
+from cuelens.models.base import Output, softmax
 from cuelens.models.batching import answer_and_compare
 from cuelens.models.network import FrontEnd
 from cuelens.models.waveforms import checked_waveforms
@@ -43,6 +43,11 @@ class TorchModel:
     labels: tuple[str, ...]
     front_end: FrontEnd
     name: str = "torch"
+
+    @property
+    def output(self) -> Output:
+        """Probabilities, by a softmax."""
+        return "probability"
 
     @property
     def sample_rate(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from cuelens.models.batching import (
     answer_and_compare,
     in_batches,
 )
+from cuelens.models.lengths import length_hint, shortest_taken
 from cuelens.models.waveforms import check_sample_rate, checked_waveforms
 from cuelens.typing import FloatArray
 
@@ -110,6 +112,24 @@ class TorchWaveformModel:
     def _gives(self) -> NetworkOutput | None:
         return given_output(self.network_output, self.labels)
 
+    @cached_property
+    def _shortest(self) -> int | None:
+        """Fewest samples of silence that the network answers; None where it answers none."""
+        weights = next((p for p in self.module.parameters() if p.is_floating_point()), None)
+
+        def takes(n: int) -> bool:
+            silence = torch.zeros(1, n)
+            if weights is not None:
+                silence = silence.to(weights.device, weights.dtype)
+            try:
+                self.module(silence)
+            except RuntimeError:
+                return False
+            return True
+
+        with evaluating(self.module), torch.inference_mode():
+            return shortest_taken(takes, sample_rate=self.sample_rate)
+
     def _outputs(self, waveforms: list[FloatArray]) -> FloatArray:
         batch = torch.from_numpy(np.stack(waveforms))
         weights = next((p for p in self.module.parameters() if p.is_floating_point()), batch)
@@ -118,9 +138,10 @@ class TorchWaveformModel:
                 given: Any = self.module(batch.to(weights.device, weights.dtype))
             except RuntimeError as error:
                 reason = str(error).splitlines()[0]
+                hint = length_hint(self._shortest, batch.shape[1], sample_rate=self.sample_rate)
                 raise InputError(
                     f"model {self.name}: the network fails on waveforms of shape "
-                    f"{tuple(batch.shape)} ({reason}); expected a module that takes (n, n_samples)"
+                    f"{tuple(batch.shape)} ({reason}); expected {hint}"
                 ) from error
         given = getattr(given, "logits", given)
         if isinstance(given, torch.Tensor) and tuple(given.shape) == (

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cuelens.audio import Audio, load_audio
+from cuelens.audio import Audio, check_is_audio, load_audio
 from cuelens.corpora import Corpus
 from cuelens.cues import (
     Baseline,
@@ -34,6 +34,7 @@ from cuelens.explain.account import unit_words
 from cuelens.explain.game import CountingModel
 from cuelens.explain.moment_finder import moment_finder
 from cuelens.models import BUNDLED, Model, model_name
+from cuelens.models.base import model_max_duration_s
 from cuelens.models.contrast import contrast
 from cuelens.models.load import PREFIXES, bundled_folder
 from cuelens.report.clip_report import ClipReport
@@ -198,8 +199,9 @@ def clip_stages(
     watch: Watch = unwatched,
 ) -> Iterator[ClipReport]:
     """The report of `explain_clip` as it grows: weights, then moments and cues, then trust."""
+    check_is_audio(audio)
     audio = audio.resample(model.sample_rate)
-    name = Path(audio.source).name
+    name, heard_s = Path(audio.source).name, model_max_duration_s(model)
     if rather_than is not None:
         model, target = _contrasted(model, audio, target, rather_than)
     explainer = explainer or EmoLime()
@@ -255,6 +257,11 @@ def clip_stages(
         )
         moments_trust = _moments_trust(moments, moments_removal, model, finder, thorough, audio)
     sentence = reliability_account(trust, kind=unit_words(explanation)["kind"])
+    if audio.duration_s > heard_s:
+        sentence += (
+            f" The model hears the first {heard_s:.2f} s of the clip's {audio.duration_s:.2f} s "
+            "only: what comes later counts for nothing."
+        )
     yield replace(
         report,
         explanation=replace(explanation, account=f"{explanation.account}\n{sentence}"),

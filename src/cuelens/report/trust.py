@@ -99,12 +99,11 @@ def _checks(found: Reliability, kind: str) -> list[Check]:
             )
         )
     if found.gate is not None:
-        flags = [flag for flag in found.gate.flags if not flag.informational]
         checks.append(
             Check(
                 question="Does the model answer as a trained one does?",
                 value="yes" if found.gate.ok else "no",
-                meaning=" ".join(flag.sentence for flag in flags)
+                meaning=" ".join(flag.sentence for flag in found.gate.flags)
                 or f"{found.gate.n_clips} clips, silence and noise were asked about",
                 passed=found.gate.ok,
             )
