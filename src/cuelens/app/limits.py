@@ -19,6 +19,8 @@ class Limits:
         Largest file that is taken.
     max_s : float, s
         Longest recording.
+    max_neutral : int
+        Most neutral recordings of the same voice.
     max_waiting : int
         Requests that may wait in line; more are turned away.
     n_kept : int
@@ -29,12 +31,13 @@ class Limits:
 
     max_mb: float = 20.0
     max_s: float = 60.0
+    max_neutral: int = 10
     max_waiting: int = 32
     n_kept: int = 16
     kept_s: float = 1800.0
 
     def __post_init__(self) -> None:
-        for name in ("max_mb", "max_s", "max_waiting", "n_kept", "kept_s"):
+        for name in ("max_mb", "max_s", "max_neutral", "max_waiting", "n_kept", "kept_s"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} is {getattr(self, name)}; expected more than 0")
 

@@ -167,6 +167,10 @@ class Workbench:
         """
         asked = self._model(model)
         token = secrets.token_urlsafe(16)
+        if len(neutral) > self.limits.max_neutral:
+            raise InputError(
+                f"{len(neutral)} neutral recordings; expected {self.limits.max_neutral} at most"
+            )
         for file in neutral:
             self.limits.read(file)
         stages = clip_stages(
