@@ -192,7 +192,7 @@ def test_planted_bands_and_moments_are_found(corpus):
 
 def test_two_workers_are_worth_it():
     found = results_of("workers")
-    page = (ROOT / "docs" / "trust.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
     assert found["same_results"]
     assert found["ratio"] >= 1.7
     assert f"two are {found['ratio']:.2f} times as fast as one" in page
