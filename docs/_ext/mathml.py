@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from docutils import nodes
 from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -10,7 +12,15 @@ from sphinx.util import logging
 from sphinx.writers.html5 import HTML5Translator
 
 LOG = logging.getLogger(__name__)
-OTHER_NAMES = {r"\dots": r"\ldots", r"\lVert": r"\Vert", r"\rVert": r"\Vert", r"\tfrac": r"\frac"}
+OTHER_NAMES = {
+    r"\dots": r"\ldots",
+    r"\lVert": r"\Vert",
+    r"\rVert": r"\Vert",
+    r"\setminus": r"\backslash",  # which every font has
+    r"\tfrac": r"\frac",
+}
+BARS = {"bar": r"\overline", "hat": r"\hat"}
+ACCENT = re.compile(r"\\(bar|hat)\s*(\{[^{}]*\}|\\[a-z]+|[A-Za-z])")
 
 
 def drawn(node: nodes.Element, *, as_block: bool) -> str:
@@ -18,6 +28,8 @@ def drawn(node: nodes.Element, *, as_block: bool) -> str:
     tex = node.astext()
     for name, other in OTHER_NAMES.items():
         tex = tex.replace(name, other)
+    # In braces of its own, or what follows as an index would be set below it.
+    tex = ACCENT.sub(lambda m: f"{{{BARS[m[1]]}{{{m[2].strip('{}')}}}}}", tex)
     try:
         return str(tex2mathml(tex, as_block=as_block))
     except (MathError, SyntaxError) as error:
