@@ -28,8 +28,8 @@ def drawn(node: nodes.Element, *, as_block: bool) -> str:
     tex = node.astext()
     for name, other in OTHER_NAMES.items():
         tex = tex.replace(name, other)
-    # In braces of its own, or what follows as an index would be set below it.
-    tex = ACCENT.sub(lambda m: f"{{{BARS[m[1]]}{{{m[2].strip('{}')}}}}}", tex)
+    # In a row with nothing, or what follows as an index would be set below it.
+    tex = ACCENT.sub(lambda m: f"{{{BARS[m[1]]}{{{m[2].strip('{}')}}}{{}}}}", tex)
     try:
         return str(tex2mathml(tex, as_block=as_block))
     except (MathError, SyntaxError) as error:
