@@ -192,7 +192,7 @@ def test_planted_bands_and_moments_are_found(corpus):
 
 def test_two_workers_are_worth_it():
     found = results_of("workers")
-    page = (ROOT / "docs" / "trust.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
     assert found["same_results"]
     assert found["ratio"] >= 1.7
     assert f"two are {found['ratio']:.2f} times as fast as one" in page
@@ -249,3 +249,60 @@ def test_figures_on_interventions_are_the_measured_ones():
     assert markdown_praat(praat) in page
     breath = next(row for row in praat["cues"] if row["cue"] == "breathiness")
     assert f"falls with every dose in {breath['falls']:.0%} of {breath['n']} clips" in page
+
+
+def one_line(name: str) -> str:
+    return " ".join((ROOT / "docs" / name).read_text(encoding="utf-8").split())
+
+
+def test_figures_on_the_pages_of_questions_are_the_measured_ones():
+    found = results_of("moments")
+    lost = {name: f"{row['lost']:.2f}" for name, row in found["explainers"].items()}
+    maps = sorted(
+        lost[name] for name in ("occlusion", "grad-cam", "integrated-gradients", "lrp", "crp")
+    )
+    assert (
+        f"they lose {lost['Shapley, 256 versions (default)']} of the probability, maps {maps[0]} "
+        f"to {maps[-1]}, random order {lost['random order']}; {found['n_clips']} clips"
+        in one_line("when.md")
+    )
+    emodb, ravdess = results_of("cues_emodb"), results_of("cues_ravdess")
+    chance = [
+        f"{100 * corpus['share_of_clips_with_p_below_0.05']:.1f} % of {corpus['n_clips']}"
+        for corpus in (emodb, ravdess)
+    ]
+    assert f"({chance[0]} clips, {chance[1]}; 5 % is chance)" in one_line("which_cues.md")
+    right, wrong = emodb["agreement"]["right"], emodb["agreement"]["wrong"]
+    shares = {
+        (name, where): f"{100 * part[where]['value']:.0f} %"
+        for name, part in (("right", right), ("wrong", wrong))
+        for where in ("salient", "random")
+    }
+    page = one_line("whole_corpus.md")
+    assert f"{shares['right', 'salient']} of the scored cues went the expected way" in page
+    assert f"({right['salient']['n_clips']} clips, {right['salient']['n_cells']} cells)" in page
+    assert f"and {shares['right', 'random']} in random moments too" in page
+    assert (
+        f"{shares['wrong', 'salient']} and {shares['wrong', 'random']} "
+        f"({wrong['salient']['n_clips']} clips)" in page
+    )
+
+
+def test_limits_of_the_app_in_the_documentation_are_its_own():
+    from cuelens.app.limits import Limits
+
+    limits, page = Limits(), (ROOT / "docs" / "app.md").read_text(encoding="utf-8")
+    assert f"`--max-seconds {limits.max_s:g}`, `--max-mb {limits.max_mb:g}`" in page
+    assert f"`--keep-minutes {limits.kept_s / 60:g}`" in page
+    assert f"At most {limits.n_kept} explanations" in page
+
+
+def test_every_room_is_in_the_picture():
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = contract["contracts"][0]["layers"][1:]
+    picture = (ROOT / "docs" / "images" / "rooms.svg").read_text(encoding="utf-8")
+    page = one_line("architecture.md")
+    for room in " | ".join(layers).split(" | "):
+        assert room in picture
+    order = [", ".join(layer.split(" | ")) for layer in reversed(layers)]
+    assert " -> ".join(order) in page
