@@ -36,7 +36,11 @@ def test_a_port_that_is_taken():
         port = taken.getsockname()[1]
         command = [sys.executable, "-m", "cuelens", "app", "--model", "emodb-egemaps"]
         done = subprocess.run(
-            [*command, "--port", str(port)], capture_output=True, text=True, timeout=120
+            [*command, "--port", str(port)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
     assert done.returncode == 2
     assert f"cannot be served at 127.0.0.1:{port}" in done.stderr
