@@ -13,6 +13,7 @@ from cuelens.errors import InputError
 from cuelens.evaluate import RemovalCurve
 from cuelens.explain import Explanation
 from cuelens.explain.account import unit_words
+from cuelens.explain.figures import SPECTROGRAM_RANGE_DB
 from cuelens.features.log_mel import hz_to_mel
 from cuelens.report.encode import data_url, flac_bytes, spectrogram_png, wav_bytes
 from cuelens.report.moments import moments_context
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from cuelens.report.clip_report import ClipReport
 
 _PLOT_WIDTH, _PLOT_HEIGHT = 560.0, 240.0
+_TINT_ALPHA = 0.5  # of the largest weight
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +86,9 @@ def clip_context(report: ClipReport) -> dict[str, Any]:
         "names": _names(explanation),
         "overlap": _overlap(explanation),
         "scale": _scale(explanation),
+        "level_range_db": SPECTROGRAM_RANGE_DB,
+        "tint_reach": float(np.abs(_tints(explanation)).max()) or None,
+        "tint_alpha": _TINT_ALPHA,
         "spectrogram": data_url(spectrogram_png(audio), "image/png"),
         "time_ticks": _time_ticks(explanation.clip.duration_s),
         "frequency_ticks": _frequency_ticks(explanation.clip.sample_rate_hz),
@@ -190,7 +195,7 @@ def _bands(explanation: Explanation) -> list[dict[str, Any]]:
             "bar": 50 * abs(weight) / scale,
             "supports": weight > 0,
             "tint": "supports" if tints[index] > 0 else "against",
-            "alpha": 0.5 * abs(float(tints[index])) / darkest,
+            "alpha": _TINT_ALPHA * abs(float(tints[index])) / darkest,
             "from_top": 100 * (1 - high),
             "height": 100 * (high - low),
             "interval": None,
