@@ -55,7 +55,7 @@ def explained(client: object, file: Path) -> tuple[str, str]:
     """Status and page of one request."""
     from gradio_client import handle_file
 
-    status, view = client.predict(  
+    status, view = client.predict(
         handle_file(str(file)), "", "emodb-cnn", "", "", None, api_name="/explain"
     )
     return status, re.sub(r'data-token="[^"]*"|Time</dt><dd>[^<]*', "", view)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -40,9 +41,24 @@ class Player:
     url: str
 
 
+def page_templates(filters: Mapping[str, Callable[..., str]] | None = None) -> Environment:
+    """Templates of pages, with everything that is put into them escaped; compiled once.
+
+    Parameters
+    ----------
+    filters : mapping of str to callable, optional
+        Of one page, beside ``number`` and ``signed``, or instead of them.
+    """
+    shared = _shared_templates()
+    if not filters:
+        return shared
+    own = shared.overlay()
+    own.filters = {**shared.filters, **filters}
+    return own
+
+
 @cache
-def page_templates() -> Environment:
-    """Templates of pages, with everything that is put into them escaped; compiled once."""
+def _shared_templates() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
