@@ -99,7 +99,7 @@ class Group:
         return by, *(
             name
             for name in others
-            if name != by and not self.frame[name].isna().any() and self.frame[name].nunique() > 1
+            if name != by and not self.frame[name].isna().any() and len(set(self.frame[name])) > 1
         )
 
     def means(self, by: Grouping = "emotion") -> pd.DataFrame:
@@ -146,8 +146,8 @@ class Group:
         Returns
         -------
         DataFrame
-            Columns group, corpus, clip, start_s, speaker, emotion, answer, distance (Euclidean, over
-            the units); of equally near clips, the first.
+            Columns group, corpus, clip, start_s, speaker, emotion, answer, distance (Euclidean,
+            over the units); of equally near clips, the first.
         """
         about = ["corpus", "clip", "start_s"]
         rows = []
