@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import html.parser
-import io
 import re
 from dataclasses import replace
 
@@ -9,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cuelens.explain.figure_style import save_figure
 from cuelens.corpora import Corpus
 from cuelens.cues import CUES
 from cuelens.cues.probed import expected_cues, probe_account
 from cuelens.errors import InputError
+from cuelens.explain.figure_style import save_figure
 from cuelens.features.embedding import EmbeddedCorpus
 from cuelens.probe import VERDICTS, Acoustics, ProbeResult, Probing
 from cuelens.probe.categories import FEATURES as EVERY

@@ -72,7 +72,9 @@ def group(
     workers: Workers = None,
     out_dir: Annotated[
         Path,
-        typer.Option("--out", help="Folder for report, tables and figure; an interrupted run goes on."),
+        typer.Option(
+            "--out", help="Folder for report, tables and figure; an interrupted run goes on."
+        ),
     ] = Path("cuelens-group"),
     figures: Figures = FigureFormatName.png,
 ) -> None:

@@ -40,7 +40,7 @@ def plot_groups(group: Group, by: Grouping) -> Figure:
     axes = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True).ravel()
     for ax, name in zip(axes, names, strict=False):
         part = means[means["group"] == name].set_index("unit").loc[list(group.units)]
-        _plot_bars(ax, part["mean"], part["low"], part["high"], group.units)
+        plot_bars(ax, part["mean"], part["low"], part["high"], group.units)
         n_speakers = int(part["n_speakers"].max())
         ax.set_title(
             f"{name}: {int(part['n_clips'].max())} clips, {n_speakers} "
@@ -58,7 +58,8 @@ def plot_groups(group: Group, by: Grouping) -> Figure:
     return figure
 
 
-def _plot_bars(ax: Axes, means: object, lows: object, highs: object, names: object) -> None:
+def plot_bars(ax: Axes, means: object, lows: object, highs: object, names: object) -> None:
+    """Weights as bars with intervals, pale where the interval holds 0; NaN: not known."""
     mean, low, high = (np.asarray(values, dtype=float) for values in (means, lows, highs))
     rows = np.arange(len(mean))
     certain = (low > 0) | (high < 0)

@@ -110,7 +110,7 @@ def figure_of(drawn: Axes | Figure) -> Figure:
 
 
 def save_figure(drawn: Axes | Figure, file: str | Path, *, dpi: int = DPI) -> Path:
-    """Write a figure; the same figure gives the same bytes.
+    """Write a figure; one that is drawn again from the same input gives the same bytes.
 
     Fonts are embedded as TrueType in PDF, and stay text in SVG; there are no dates in the file.
 
@@ -141,7 +141,7 @@ def save_figure(drawn: Axes | Figure, file: str | Path, *, dpi: int = DPI) -> Pa
 
 
 def figure_png(drawn: Axes | Figure, *, dpi: int = 220) -> bytes:
-    """A figure as the bytes of a PNG picture, the same for the same figure."""
+    """A figure as the bytes of a PNG picture."""
     buffer = io.BytesIO()
     with figure_style():
         figure_of(drawn).savefig(buffer, format="png", dpi=dpi, metadata=dict(_NO_DATES["png"]))

@@ -160,7 +160,7 @@ def _view(group: Group, by: Grouping, sounds: _Sounds) -> dict[str, Any]:
 
 def _high_to_low(part: pd.DataFrame) -> list[Any]:
     """Bands from high to low; shares of the clip in their order."""
-    bands = part["low_hz"].nunique() > 1
+    bands = len(set(part["low_hz"])) > 1
     return (part[::-1] if bands else part).to_dict("records")
 
 
@@ -193,7 +193,7 @@ def _difference(difference: GroupDifference) -> dict[str, Any]:
     table = difference.table
     paired = bool(table["paired"].iloc[0])
     n = int(table["n"].max())
-    rows = table[::-1] if table["low_hz"].nunique() > 1 else table
+    rows = table[::-1] if len(set(table["low_hz"])) > 1 else table
     return {
         "first": difference.first,
         "second": difference.second,
