@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import pytest
@@ -137,3 +138,53 @@ def test_weights_can_be_hidden_and_bands_light_up(page):
         assert "plain" in page.locator(f"{name} .picture").first.get_attribute("class")
     page.hover("tr[data-band='2']")
     assert "lit" in page.get_attribute(".tint[data-band='2']", "class")
+
+
+def test_prints_on_two_light_pages(browser, report):
+    context = browser.new_context(color_scheme="dark")
+    page = context.new_page()
+    page.goto(report.as_uri())
+    pdf = page.pdf(format="A4")
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 2
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 703, "height": 1046})  # A4 within its margins
+    shown = "getComputedStyle(document.body)"
+    assert page.evaluate(f"{shown}.backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate(f"{shown}.color") == "rgb(28, 27, 25)"
+    for hidden in ("audio", "details", ".toggle"):
+        assert not any(one.is_visible() for one in page.locator(hidden).all())
+    clipped = (
+        "[...document.querySelectorAll('table')]"
+        ".filter((t) => t.scrollWidth > t.parentElement.clientWidth)"
+    )
+    assert page.evaluate(f"{clipped}.length") == 0
+    context.close()
+
+
+def test_no_sideways_scrolling_on_a_telephone(browser, report):
+    context = browser.new_context(viewport={"width": 390, "height": 800})
+    page = context.new_page()
+    page.goto(report.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    context.close()
+
+
+def test_spectrograms_say_what_ink_and_tint_stand_for(page):
+    scales = page.locator(".spectrogram .scales")
+    assert scales.count() == page.locator(".spectrogram").count() == 2
+    for text in scales.all_inner_texts():
+        assert re.search(r"dB.*−70\s+0", text, re.DOTALL)
+        low, high = re.search(r"weight:\s+−([\d.e-]+)\s+\+([\d.e-]+)", text).groups()
+        assert low == high
+        assert float(low) > 0
+
+
+def test_a_click_on_a_track_seeks_and_moves_every_playhead(page):
+    until(page, "document.querySelector('audio.clip').duration > 0")
+    track = page.locator(".track.timed").first
+    box = track.bounding_box()
+    track.click(position={"x": box["width"] * 0.5, "y": 40})
+    until(page, "document.querySelector('audio.clip').currentTime >= 0.48")
+    heads = "[...document.querySelectorAll('.timed .playhead')]"
+    until(page, f"{heads}.every((h) => !h.hidden && parseFloat(h.style.left) >= 48)")
+    assert page.evaluate(f"new Set({heads}.map((h) => h.style.left)).size") == 1

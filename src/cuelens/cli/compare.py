@@ -9,20 +9,33 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cuelens.cli.console import out, progress_bar, result_folder
-from cuelens.cli.options import ModelName, Seed
+from cuelens.cli.console import MODEL_HELP, out, progress_bar, result_folder
+from cuelens.cli.options import FigureFormatName, Figures, Seed
 
 if TYPE_CHECKING:
-    from cuelens.explain import Comparison
+    from collections.abc import Sequence
+
+    from cuelens.explain import Comparison, Explanation
+
+DEFAULT_MODEL = "emodb-cnn"
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="A", help="A recording.", show_default=False)],
-    second: Annotated[
-        Path,
-        typer.Argument(metavar="B", help="Another, best of the same words.", show_default=False),
+    clips: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="CLIP [CLIP]",
+            help="Two recordings, best of the same words; or one, to compare models.",
+            show_default=False,
+        ),
     ],
-    model: ModelName = "emodb-cnn",
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=MODEL_HELP + " Given twice or more: models are compared on one clip.",
+            show_default="emodb-cnn",
+        ),
+    ] = None,
     explainer: Annotated[
         str,
         typer.Option(
@@ -32,7 +45,7 @@ def compare(
     target: Annotated[
         str | None,
         typer.Option(
-            help="Emotion whose weights are compared; by default the answer to the first.",
+            help="Emotion whose weights are compared; by default the answer to the first clip, or of the first model.",
             show_default=False,
         ),
     ] = None,
@@ -40,50 +53,93 @@ def compare(
     out_dir: Annotated[
         Path, typer.Option("--out", help="Folder for page, table and figure.")
     ] = Path("cuelens-compare"),
+    figures: Figures = FigureFormatName.png,
 ) -> None:
-    """Compare two clips of one sentence: what speaks for an emotion in one and not in the other.
+    """Compare two clips of one sentence, or two or more models on one clip.
+
+    Two clips: what speaks for an emotion in one and not in the other. Models: whether they listen
+    to the same.
 
     Bands are compared as they are; moments with the same place of the sentence in the other clip,
     found by dynamic time warping.
 
-    Writes compare.html (with players), compare.json, compare.csv and compare.png.
+    Writes compare.html (with players), compare.json, compare.csv and a figure; of models, models.html, .json, .csv and a figure.
 
     Examples
     --------
     - `cuelens compare angry.wav neutral.wav --out compared`
 
     - `cuelens compare angry.wav neutral.wav --explainer shapley-windows --target anger`
+
+    - `cuelens compare angry.wav --model emodb-cnn --model emodb-egemaps`
     """
     from cuelens.audio import load_audio
     from cuelens.errors import InputError
     from cuelens.evaluate.explainers import applies, explainer_named, looks_inside
     from cuelens.explain import compare as compare_explanations
     from cuelens.explain.explanation import dump_json
+    from cuelens.explain.figure_style import save_figures
     from cuelens.models import load_model
     from cuelens.report.comparison_report import write_comparison_report
+    from cuelens.report.models_report import write_models_report
 
-    loaded = load_model(model)
+    names = model or [DEFAULT_MODEL]
+    if not (len(clips) == 2 and len(names) == 1) and not (len(clips) == 1 and len(names) > 1):
+        raise InputError(
+            f"{len(clips)} clip{'s' * (len(clips) != 1)} and {len(names)} "
+            f"model{'s' * (len(names) != 1)}; expected two clips and one --model, or one clip and "
+            "two --model or more"
+        )
+    models = [load_model(name) for name in names]
     chosen = explainer_named(explainer, seed=seed)
-    if looks_inside(chosen) or not applies(chosen, loaded):
+    if looks_inside(chosen) or not all(applies(chosen, loaded) for loaded in models):
         raise InputError(
             f"--explainer {explainer} gives maps; expected bands or moments, such as shapley or "
             "shapley-windows"
         )
-    audios = [load_audio(file, sample_rate=loaded.sample_rate) for file in (first, second)]
+    pairs = [
+        (loaded, load_audio(clip, sample_rate=loaded.sample_rate))
+        for loaded in models
+        for clip in clips
+    ]
     result_folder(out_dir)
     with progress_bar() as progress:
-        task = progress.add_task("clips", total=2)
+        task = progress.add_task("models" if len(models) > 1 else "clips", total=len(pairs))
         explanations = []
-        for audio in audios:
+        for loaded, audio in pairs:
             explanations.append(chosen.explain(loaded, audio, target=target))
+            target = target or (explanations[0].target if len(models) > 1 else None)
             progress.advance(task)
-    found = compare_explanations(*explanations)
-    (out_dir / "compare.json").write_text(dump_json(found.to_dict()), encoding="utf-8")
-    found.to_frame().to_csv(out_dir / "compare.csv", index=False)
-    found.plot().savefig(out_dir / "compare.png", dpi=150, metadata={"Software": None})
-    page = write_comparison_report(out_dir / "compare.html", found)
-    _print(found)
+    if len(models) > 1:
+        page = write_models_report(out_dir, explanations, figures=figures.value)
+        _print_models(explanations)
+    else:
+        found = compare_explanations(*explanations)
+        (out_dir / "compare.json").write_text(dump_json(found.to_dict()), encoding="utf-8")
+        found.to_frame().to_csv(out_dir / "compare.csv", index=False)
+        save_figures({"compare": found.plot()}, out_dir, figures.value)
+        page = write_comparison_report(out_dir / "compare.html", found)
+        _print(found)
     out.print(f"  page: {page}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_models(explanations: Sequence[Explanation]) -> None:
+    for explanation in explanations:
+        answer = int(explanation.prediction.argmax())
+        out.print(
+            f"{explanation.model}: answer {explanation.labels[answer]} "
+            f"({explanation.prediction[answer]:.2f}); weights for {explanation.target}",
+            markup=False,
+            highlight=False,
+        )
+    table = Table(box=None, pad_edge=False)
+    table.add_column("  unit", no_wrap=True)
+    for explanation in explanations:
+        table.add_column(escape(explanation.model), justify="right")
+    for place, unit in enumerate(explanations[0].units):
+        weights = (f"{explanation.target_weights[place]:+.3f}" for explanation in explanations)
+        table.add_row(f"  {escape(unit.name)}", *weights)
+    out.print(table, highlight=False)
 
 
 def _print(found: Comparison) -> None:

@@ -68,7 +68,7 @@ def cues(
     from cuelens.cues.corpus_analysis import analyse_corpus
     from cuelens.explain import MAP_EXPLAINERS
     from cuelens.explain.explanation import dump_json
-    from cuelens.explain.figures import save_png
+    from cuelens.explain.figure_style import save_figure
     from cuelens.explain.moment_finder import moment_finder
     from cuelens.models import load_model
     from cuelens.report.figures import plot_agreement, plot_profile
@@ -104,9 +104,9 @@ def cues(
     result.to_frame().to_parquet(out_dir / "clips.parquet")
     profile.to_csv(out_dir / "profile.csv", index=False)
     (out_dir / "summary.json").write_text(dump_json(result.to_dict()), encoding="utf-8")
-    save_png(plot_agreement(result), out_dir / "agreement.png")
+    save_figure(plot_agreement(result), out_dir / "agreement.png")
     if not profile.empty:
-        save_png(plot_profile(result), out_dir / "profile.png")
+        save_figure(plot_profile(result), out_dir / "profile.png")
     _print(result)
     out.print(f"  tables and figures: {out_dir}", markup=False, highlight=False, soft_wrap=True)
 

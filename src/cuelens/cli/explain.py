@@ -12,6 +12,7 @@ import typer
 from cuelens.cli.console import MODEL_HELP, err, print_error
 from cuelens.cli.explain_clip import checked_model, explain_one
 from cuelens.cli.explain_options import own_settings, refuse_idle
+from cuelens.cli.options import FIGURES_HELP, FigureFormatName
 from cuelens.errors import CuelensError
 
 if TYPE_CHECKING:
@@ -250,6 +251,10 @@ def explain(
             show_default=False,
         ),
     ] = None,
+    figures: Annotated[
+        FigureFormatName,
+        typer.Option(help=FIGURES_HELP, rich_help_panel=_RESULTS),
+    ] = FigureFormatName.png,
     json_output: Annotated[
         bool,
         typer.Option(
@@ -345,6 +350,7 @@ def explain(
                 carried=carried,
                 checked=checked,
                 thorough=trust is TrustLevel.full,
+                figures=figures.value,
                 as_json=json_output,
                 json_lines=len(clips) > 1,
             )

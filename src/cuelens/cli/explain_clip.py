@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cuelens.cues import CarriedCues, CueReport
     from cuelens.evaluate.gate import Gate
     from cuelens.explain import EmoLime, Explanation, MapExplainer
+    from cuelens.explain.figure_style import FigureFormat
     from cuelens.models import Model
     from cuelens.report import ClipReport, CueSettings
     from cuelens.units import UnitSpec
@@ -53,6 +54,7 @@ def explain_one(
     carried: CarriedCues | None = None,
     checked: Gate | None = None,
     thorough: bool = False,
+    figures: FigureFormat = "png",
     as_json: bool = False,
     json_lines: bool = False,
     start_s: float = 0.0,
@@ -85,7 +87,7 @@ def explain_one(
     hint = precision_hint(report.explanation)
     for note in (*report.notes, *([hint] if hint else [])):
         err.print(f"[yellow]note:[/yellow] {escape(note)}", highlight=False)
-    page = None if folder is None else report.save(folder)
+    page = None if folder is None else report.save(folder, figures=figures)
     if as_json:
         content = report.to_dict()
         typer.echo(json_line(content) if json_lines else dump_json(content), nl=False)

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from cuelens.cli.console import out, progress_bar, result_folder
 from cuelens.cli.evaluate_stability import chosen_corpus, n_processes, print_failed
-from cuelens.cli.options import ModelName, Seed, Speakers, Workers
+from cuelens.cli.options import FigureFormatName, Figures, ModelName, Seed, Speakers, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -72,15 +72,19 @@ def group(
     workers: Workers = None,
     out_dir: Annotated[
         Path,
-        typer.Option("--out", help="Folder for tables and figure; an interrupted run goes on."),
+        typer.Option(
+            "--out", help="Folder for report, tables and figure; an interrupted run goes on."
+        ),
     ] = Path("cuelens-group"),
+    figures: Figures = FigureFormatName.png,
 ) -> None:
     """Average explanations over groups of clips: by emotion, speaker, corpus, right or wrong.
 
     Prints the mean weight of every band with its 95 % interval over speakers, and with **--difference**
     how two groups differ: where a speaker says one sentence in both, that pair is compared.
 
-    Writes group.csv, group.json, group.png, clips.csv (a row a clip and unit) and difference.csv.
+    Writes report.html (by emotion, by speaker, right against wrong, typical clips to hear), group.csv,
+    group.json, the figure, clips.csv (a row a clip and unit) and difference.csv.
 
     Examples
     --------
@@ -92,6 +96,7 @@ def group(
     from cuelens.evaluate.explainers import explainer_named
     from cuelens.evaluate.group import explain_group
     from cuelens.models import load_model
+    from cuelens.report.group_report import GroupDifference, write_group_report
 
     compared = None if difference is None else tuple(difference.split(","))
     if compared is not None and len(compared) != 2:
@@ -117,16 +122,21 @@ def group(
             n_workers=n_processes(workers),
             progress=lambda n: progress.advance(task, n),
         )
-    found.save(out_dir, by.value)
+    found.save(out_dir, by.value, figures=figures.value)
     print_failed(found.about["failed"], found.n_clips)
     _print(found, by)
     (out_dir / "difference.csv").unlink(missing_ok=True)
+    difference_found = None
     if compared is not None:
         first, second = (name.strip() for name in compared)
         table = found.difference(first, second, by=by.value)
         table.to_csv(out_dir / "difference.csv", index=False)
         _print_difference(table, first, second)
-    out.print(f"  tables and figure: {out_dir}", markup=False, highlight=False, soft_wrap=True)
+        difference_found = GroupDifference(first=first, second=second, table=table)
+    page = write_group_report(
+        out_dir / "report.html", found, by=by.value, corpora=corpora, difference=difference_found
+    )
+    out.print(f"  report: {page}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _print(found: Group, by: By) -> None:

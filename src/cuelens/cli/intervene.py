@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from cuelens.cli.console import out, progress_bar, result_folder
-from cuelens.cli.options import ModelName, Seed
+from cuelens.cli.options import FigureFormatName, Figures, ModelName, Seed
 from cuelens.errors import InputError
 
 if TYPE_CHECKING:
@@ -70,10 +70,11 @@ def intervene(
         Path | None,
         typer.Option(
             "--out",
-            help="Folder for results: OUT/STEM/interventions.html, .json, .csv, .png, and sounds.",
+            help="Folder for results: OUT/STEM/interventions.html, .json, .csv, figure and sounds.",
             show_default=False,
         ),
     ] = None,
+    figures: Figures = FigureFormatName.png,
     json_output: Annotated[
         bool, typer.Option("--json", help="Print JSON instead of tables.")
     ] = False,
@@ -120,7 +121,9 @@ def intervene(
         result = explainer.explain(watched, audio, target=target)
     report = None
     if folder is not None:
-        report = write_interventions_report(folder, result=result, audio=audio)
+        report = write_interventions_report(
+            folder, result=result, audio=audio, figures=figures.value
+        )
     if json_output:
         typer.echo(result.to_json(), nl=False)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -19,3 +20,17 @@ Workers = Annotated[
     typer.Option(help="Processes; by default one a core.", min=1, show_default=False),
 ]
 Clips = Annotated[int, typer.Option(help="Clips, emotions and speakers equally often.", min=1)]
+
+
+class FigureFormatName(StrEnum):
+    """Formats of ``--figures``."""
+
+    png = "png"
+    svg = "svg"
+    pdf = "pdf"
+
+
+FIGURES_HELP = (
+    "Format of the figures: png, or svg and pdf (vectors), sized for the columns of a paper."
+)
+Figures = Annotated[FigureFormatName, typer.Option(help=FIGURES_HELP)]

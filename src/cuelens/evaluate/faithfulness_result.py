@@ -191,10 +191,12 @@ class Faithfulness:
 
     def save(self, folder: str | Path) -> Path:
         """Write faithfulness.json, faithfulness.csv and faithfulness.png; returns the JSON file."""
+        from cuelens.explain.figure_style import save_figure
+
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.to_frame().to_csv(folder / "faithfulness.csv", index=False)
-        self.plot().savefig(folder / "faithfulness.png", dpi=150, metadata={"Software": None})
+        save_figure(self.plot(), folder / "faithfulness.png")
         file = folder / "faithfulness.json"
         file.write_text(dump_json(self.to_dict()), encoding="utf-8")
         return file

@@ -43,6 +43,8 @@ from cuelens.typing import FloatArray
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from cuelens.explain.figure_style import FigureFormat
+
 N_SHARES = 10
 SCHEMA_VERSION = 1
 TRUTH = "truth"
@@ -91,6 +93,15 @@ class Group:
             raise InputError(f"some clips have no {by}; expected one for each: group otherwise")
         return tuple(sorted(self.frame[by].unique()))
 
+    def views(self, by: Grouping = "emotion") -> tuple[Grouping, ...]:
+        """How else the clips can be grouped: ``by`` first, then what has several groups."""
+        others: tuple[Grouping, ...] = ("emotion", "speaker", "correct", "corpus")
+        return by, *(
+            name
+            for name in others
+            if name != by and not self.frame[name].isna().any() and len(set(self.frame[name])) > 1
+        )
+
     def means(self, by: Grouping = "emotion") -> pd.DataFrame:
         """Mean weight of every unit in every group.
 
@@ -123,6 +134,37 @@ class Group:
                 )
         frame = pd.DataFrame(rows).sort_values(["group", "place"], kind="stable")
         return frame.drop(columns="place").reset_index(drop=True)
+
+    def answers(self) -> pd.DataFrame:
+        """How many clips of each emotion (rows) got each answer (columns)."""
+        clips = self.frame.drop_duplicates(["corpus", "clip", "start_s"])
+        return pd.crosstab(clips["emotion"], clips["answer"])
+
+    def typical(self, by: Grouping = "emotion") -> pd.DataFrame:
+        """The clip of every group whose weights are nearest to the group's mean weights.
+
+        Returns
+        -------
+        DataFrame
+            Columns group, corpus, clip, start_s, speaker, emotion, answer, distance (Euclidean,
+            over the units); of equally near clips, the first.
+        """
+        about = ["corpus", "clip", "start_s"]
+        rows = []
+        for name in self.groups(by):
+            part = self.frame[self.frame[by] == name]
+            weights = part.pivot_table(index=about, columns="unit", values="weight", sort=False)
+            distance = np.sqrt(((weights - weights.mean()) ** 2).sum(axis=1))
+            nearest = dict(zip(about, distance.idxmin(), strict=True))
+            clip = part[(part[about] == pd.Series(nearest)).all(axis=1)].iloc[0]
+            rows.append(
+                {
+                    "group": name,
+                    **{key: clip[key] for key in (*about, "speaker", "emotion", "answer")},
+                    "distance": float(distance.min()),
+                }
+            )
+        return pd.DataFrame(rows)
 
     def difference(
         self, first: str, second: str, *, by: Grouping = "emotion", paired: bool | None = None
@@ -242,6 +284,14 @@ class Group:
             "about": json_ready(dict(self.about)),
             "by": by,
             "means": records(self.means(by)),
+            "views": {
+                name: {"means": records(self.means(name)), "typical": records(self.typical(name))}
+                for name in self.views(by)
+            },
+            "answers": {
+                str(emotion): {str(answer): int(n) for answer, n in row.items()}
+                for emotion, row in self.answers().iterrows()
+            },
         }
 
     def plot(self, by: Grouping = "emotion") -> Figure:
@@ -250,13 +300,17 @@ class Group:
 
         return plot_groups(self, by)
 
-    def save(self, folder: str | Path, by: Grouping = "emotion") -> Path:
-        """Write group.json, group.csv, clips.csv and group.png into a folder; returns the first."""
+    def save(
+        self, folder: str | Path, by: Grouping = "emotion", *, figures: FigureFormat = "png"
+    ) -> Path:
+        """Write group.json, group.csv, clips.csv and the figure; returns the first."""
+        from cuelens.explain.figure_style import save_figures
+
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.means(by).to_csv(folder / "group.csv", index=False)
         self.frame.to_csv(folder / "clips.csv", index=False)
-        self.plot(by).savefig(folder / "group.png", dpi=150, metadata={"Software": None})
+        save_figures({"group": self.plot(by)}, folder, figures)
         file = folder / "group.json"
         file.write_text(dump_json(self.to_dict(by)), encoding="utf-8")
         return file

@@ -6,6 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cuelens.explain.figure_style import (
+    COLUMN_IN,
+    PAGE_IN,
+    SMALL_PT,
+    TEXT_PT,
+    new_figure,
+    styled,
+)
 from cuelens.explain.figures import AGAINST, SUPPORTS
 
 if TYPE_CHECKING:
@@ -17,28 +25,27 @@ if TYPE_CHECKING:
 _PER_ROW = 4
 
 
+@styled
 def plot_groups(group: Group, by: Grouping) -> Figure:
     """Mean weights of every unit with 95 % intervals, one scale for all groups.
 
     Pale where the interval holds 0.
     """
-    from matplotlib.figure import Figure
-
     means = group.means(by)
     names = group.groups(by)
     n_columns = min(_PER_ROW, len(names))
     n_rows = -(-len(names) // n_columns)
-    height = 0.9 + 0.24 * len(group.units)
-    figure = Figure(figsize=(1.3 + 2.3 * n_columns, 0.4 + n_rows * height), layout="constrained")
+    height = 0.45 + 0.15 * len(group.units)
+    figure = new_figure(PAGE_IN if n_columns > 1 else COLUMN_IN, 0.3 + n_rows * height)
     axes = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True).ravel()
     for ax, name in zip(axes, names, strict=False):
         part = means[means["group"] == name].set_index("unit").loc[list(group.units)]
-        _plot_bars(ax, part["mean"], part["low"], part["high"], group.units)
+        plot_bars(ax, part["mean"], part["low"], part["high"], group.units)
         n_speakers = int(part["n_speakers"].max())
         ax.set_title(
             f"{name}: {int(part['n_clips'].max())} clips, {n_speakers} "
             f"speaker{'' if n_speakers == 1 else 's'}",
-            fontsize=8,
+            fontsize=TEXT_PT,
         )
     for ax in axes[len(names) :]:
         ax.set_visible(False)
@@ -46,12 +53,13 @@ def plot_groups(group: Group, by: Grouping) -> Figure:
     target = group.about["target"]
     figure.supxlabel(
         f"mean weight for {what.get(target, target)}, 95 %; {group.about['model']}",
-        fontsize=8,
+        fontsize=TEXT_PT,
     )
     return figure
 
 
-def _plot_bars(ax: Axes, means: object, lows: object, highs: object, names: object) -> None:
+def plot_bars(ax: Axes, means: object, lows: object, highs: object, names: object) -> None:
+    """Weights as bars with intervals, pale where the interval holds 0; NaN: not known."""
     mean, low, high = (np.asarray(values, dtype=float) for values in (means, lows, highs))
     rows = np.arange(len(mean))
     certain = (low > 0) | (high < 0)
@@ -67,6 +75,6 @@ def _plot_bars(ax: Axes, means: object, lows: object, highs: object, names: obje
     reach = np.nan_to_num(np.abs(np.stack([low, high]) - mean))
     ax.errorbar(mean, rows, xerr=reach, fmt="none", ecolor="black", capsize=1.5, lw=0.8)
     ax.axvline(0.0, color="black", lw=0.8)
-    ax.set_yticks(rows, list(names), fontsize=7)  # type: ignore[call-overload]
-    ax.tick_params(labelsize=7)
+    ax.set_yticks(rows, list(names), fontsize=SMALL_PT)  # type: ignore[call-overload]
+    ax.tick_params(labelsize=SMALL_PT)
     ax.spines[["top", "right"]].set_visible(False)

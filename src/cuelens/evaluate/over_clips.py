@@ -145,12 +145,12 @@ class Result(Protocol):
 
 def save_result(result: Result, frame: pd.DataFrame, folder: str | Path, name: str) -> Path:
     """Write NAME.json, NAME.csv and NAME.png into a folder, which is made if needed."""
-    from cuelens.explain.figures import save_png
+    from cuelens.explain.figure_style import save_figure
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     frame.to_csv(folder / f"{name}.csv", index=False)
-    save_png(result.plot(), folder / f"{name}.png")
+    save_figure(result.plot(), folder / f"{name}.png")
     file = folder / f"{name}.json"
     file.write_text(dump_json(result.to_dict()), encoding="utf-8")
     return file

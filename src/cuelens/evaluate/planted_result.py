@@ -136,6 +136,8 @@ class Planted:
 
     def save(self, folder: str | Path) -> None:
         """Write planted.json, leaderboard.csv, clips.csv and planted.png into a folder."""
+        from cuelens.explain.figure_style import save_figure
+
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "planted.json").write_text(dump_json(self.to_dict()), encoding="utf-8")
@@ -143,7 +145,7 @@ class Planted:
         board.to_csv(folder / "leaderboard.csv", index=False)
         self.clips.to_csv(folder / "clips.csv", index=False)
         if not board.empty:
-            self.plot().savefig(folder / "planted.png", dpi=150, metadata={"Software": None})
+            save_figure(self.plot(), folder / "planted.png")
 
     def plot(self) -> Figure:
         """Hits with intervals and chance: a panel an edit, a row an explainer and kind of model."""

@@ -195,7 +195,8 @@ class Sanity:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Rank correlation by depth with 95 % intervals, signed (full) and absolute (dashed)."""
-        from cuelens.explain.figures import NEUTRAL, new_axes
+        from cuelens.explain.figure_style import new_axes
+        from cuelens.explain.figures import NEUTRAL
 
         summary, cascade = self.summary(), self.about["order"] == "cascade"
         names = ["trained", *dict.fromkeys(summary["layer"])]

@@ -176,7 +176,7 @@ class Stability:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Rank correlations with 95 % intervals; dashed lines are those of different clips."""
-        from cuelens.explain.figures import new_axes
+        from cuelens.explain.figure_style import new_axes
 
         summary = self.summary()
         ranks = summary[summary["measure"] == "rank_correlation"]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cuelens.explain.figure_style import PAGE_IN, SMALL_PT, TEXT_PT, new_figure, styled
 from cuelens.explain.figures import AGAINST, NEUTRAL, SPECTROGRAM_RANGE_DB, SUPPORTS, spectrogram_db
 from cuelens.features.log_mel import hz_to_mel
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _LINE_EVERY_S = 0.1
 
 
+@styled
 def plot_comparison(comparison: Comparison) -> Figure:
     """Draw a comparison.
 
@@ -25,16 +27,14 @@ def plot_comparison(comparison: Comparison) -> Figure:
     right the weights of the bands (first filled, second open), or below the weights over the time
     of the first clip.
     """
-    from matplotlib.figure import Figure
-
     if comparison.bands:
-        figure = Figure(figsize=(11.0, 4.6), layout="constrained")
-        left, right = figure.subfigures(1, 2, width_ratios=[2.2, 1.0], squeeze=False)[0]
+        figure = new_figure(PAGE_IN, 3.4)
+        left, right = figure.subfigures(1, 2, width_ratios=[1.7, 1.0], squeeze=False)[0]
         top, between, bottom = left.subplots(3, 1, height_ratios=[1, 0.45, 1])
         _plot_clips(top, between, bottom, comparison)
         _plot_bands(right.subplots(), comparison)
     else:
-        figure = Figure(figsize=(9.0, 6.2), layout="constrained")
+        figure = new_figure(PAGE_IN, 4.8)
         top, between, bottom, over_time = figure.subplots(4, 1, height_ratios=[1, 0.45, 1, 1])
         _plot_clips(top, between, bottom, comparison)
         _plot_windows(over_time, comparison)
@@ -45,7 +45,7 @@ def _plot_clips(top: Axes, between: Axes, bottom: Axes, comparison: Comparison) 
     pairs = (("first", comparison.first, top), ("second", comparison.second, bottom))
     for (name, explanation, ax), audio in zip(pairs, comparison.audios, strict=True):
         shown = spectrogram_db(audio, n_rows=120)
-        ax.imshow(
+        image = ax.imshow(
             shown,
             origin="lower",
             aspect="auto",
@@ -56,14 +56,15 @@ def _plot_clips(top: Axes, between: Axes, bottom: Axes, comparison: Comparison) 
         )
         p = explanation.prediction[explanation.labels.index(comparison.target)]
         answer = explanation.labels[int(np.argmax(explanation.prediction))]
-        ax.set_title(
-            f"{name}: p({comparison.target}) = {p:.2f}, answer {answer}", fontsize=8, loc="left"
-        )
+        title = f"{name}: p({comparison.target}) = {p:.2f}, answer {answer}"
+        ax.set_title(title, fontsize=TEXT_PT, loc="left")
         ticks_hz = [hz for hz in (500, 1000, 2000, 4000) if hz <= audio.sample_rate / 2]
         ax.set_yticks([float(hz_to_mel(hz)) for hz in ticks_hz], [str(hz) for hz in ticks_hz])
-        ax.set_ylabel("Hz (mel scale)", fontsize=8)
-        ax.tick_params(labelsize=7)
-    bottom.set_xlabel("time (s)", fontsize=8)
+        ax.set_ylabel("Hz (mel scale)", fontsize=TEXT_PT)
+        ax.tick_params(labelsize=SMALL_PT)
+    bottom.set_xlabel("time (s)", fontsize=TEXT_PT)
+    places = [top, between, bottom]
+    top.figure.colorbar(image, ax=places, label="level (dB)", pad=0.01, aspect=40)
     first_s = np.arange(0.0, comparison.audios[0].duration_s, _LINE_EVERY_S)
     second_s = comparison.alignment.to_second(first_s)
     ends = comparison.audios[0].duration_s, comparison.audios[1].duration_s
@@ -89,10 +90,10 @@ def _plot_bands(ax: Axes, comparison: Comparison) -> None:
             label=f"{column} clip",
         )
     ax.axvline(0.0, color="black", lw=0.8)
-    ax.set_yticks(rows, frame["unit"].tolist(), fontsize=7)
-    ax.set_xlabel(f"weight for {comparison.target}", fontsize=8)
-    ax.set_title("first: filled; second: open", fontsize=8, loc="left")
-    ax.tick_params(labelsize=7)
+    ax.set_yticks(rows, frame["unit"].tolist(), fontsize=SMALL_PT)
+    ax.set_xlabel(f"weight for {comparison.target}", fontsize=TEXT_PT)
+    ax.set_title("first: filled; second: open", fontsize=TEXT_PT, loc="left")
+    ax.tick_params(labelsize=SMALL_PT)
     ax.spines[["top", "right"]].set_visible(False)
 
 
@@ -104,8 +105,8 @@ def _plot_windows(ax: Axes, comparison: Comparison) -> None:
         ax.stairs(values, edges, color=colour, ls=style, label=f"{column} clip", baseline=None)
     ax.axhline(0.0, color="black", lw=0.8)
     ax.set_xlim(0.0, comparison.audios[0].duration_s)
-    ax.set_xlabel("time of the first clip (s)", fontsize=8)
-    ax.set_ylabel(f"weight for {comparison.target}", fontsize=8)
-    ax.legend(fontsize=7, frameon=False)
-    ax.tick_params(labelsize=7)
+    ax.set_xlabel("time of the first clip (s)", fontsize=TEXT_PT)
+    ax.set_ylabel(f"weight for {comparison.target}", fontsize=TEXT_PT)
+    ax.legend(fontsize=SMALL_PT, frameon=False)
+    ax.tick_params(labelsize=SMALL_PT)
     ax.spines[["top", "right"]].set_visible(False)

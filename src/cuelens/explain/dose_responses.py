@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from cuelens.explain.figure_style import FigureFormat
+
 FLAT = 0.001  # outputs that move by less do not move
 LITTLE_PITCH = 0.8  # below, much of the pitch was lost or misheard
 _AUDIBLE_DB = 0.05  # attenuation worth a word
@@ -434,13 +436,15 @@ class DoseResponses:
 
         return plot_dose_responses(self)
 
-    def save(self, folder: str | Path) -> Path:
-        """Write ``interventions.json``, ``.csv`` and ``.png`` into a folder; returns the JSON."""
+    def save(self, folder: str | Path, *, figures: FigureFormat = "png") -> Path:
+        """Write ``interventions.json``, ``.csv`` and the figure; returns the JSON."""
+        from cuelens.explain.figure_style import save_figures
+
         file = Path(folder) / "interventions.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(self.to_json(), encoding="utf-8")
         self.to_frame().to_csv(file.with_suffix(".csv"), index=False)
-        self.plot().savefig(file.with_suffix(".png"), dpi=150, metadata={"Software": None})
+        save_figures({"interventions": self.plot()}, file.parent, figures)
         return file
 
 

@@ -6,12 +6,19 @@ One palette everywhere, readable without colour vision: orange supports, blue sp
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cuelens.errors import InputError
+from cuelens.explain.figure_style import (
+    COLUMN_IN,
+    PAGE_IN,
+    SMALL_PT,
+    TEXT_PT,
+    new_axes,
+    new_figure,
+    styled,
+)
 from cuelens.features.log_mel import hz_to_mel, mel_to_hz
 from cuelens.typing import FloatArray
 from cuelens.units.frequency_bands import short_time_transform
@@ -20,6 +27,7 @@ from cuelens.units.segments import PAUSE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
 
     from cuelens.audio import Audio
@@ -31,24 +39,11 @@ SUPPORTS = "#c2561a"
 AGAINST = "#2a6ebb"
 NEUTRAL = "#6b6b6b"
 SPECTROGRAM_RANGE_DB = 70.0
+_TINT_ALPHA = 0.45  # of the largest weight
 _FAINT = 0.05  # of the largest weight: less is not written into its cell
 
 
-def new_axes(width_in: float = 5.2, height_in: float = 3.2) -> Axes:
-    """Axes of a figure of its own, without pyplot's global state."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width_in, height_in), layout="constrained").subplots()
-
-
-def save_png(ax: Axes, file: Path) -> None:
-    """Write the figure that axes belong to; the same figure gives the same bytes."""
-    figure = ax.get_figure(root=True)
-    if figure is None:
-        raise InputError("these axes belong to no figure; expected axes of a figure")
-    figure.savefig(file, dpi=150, metadata={"Software": None})
-
-
+@styled
 def plot_weights(explanation: Explanation, ax: Axes | None = None) -> Axes:
     """Weights of the units for the target with 95 % intervals.
 
@@ -61,7 +56,7 @@ def plot_weights(explanation: Explanation, ax: Axes | None = None) -> Axes:
     grid = grid_of(explanation.units)
     if grid is not None:
         return _plot_grid(explanation, grid, ax)
-    ax = ax or new_axes(5.2, 1.2 + 0.28 * len(explanation.units))
+    ax = ax or new_axes(COLUMN_IN, 0.85 + 0.19 * len(explanation.units))
     row = explanation.target_index
     weights = explanation.target_weights
     rows = np.arange(len(weights))
@@ -73,7 +68,7 @@ def plot_weights(explanation: Explanation, ax: Axes | None = None) -> Axes:
     ax.set_yticks(rows, [unit.name for unit in explanation.units])
     what = "relevance for" if explanation.map is not None else "weight: share of"
     ax.set_xlabel(f"{what} {explanation.quantity}")
-    ax.set_title(f"What supports “{explanation.target}”", fontsize=10)
+    ax.set_title(f"What supports “{explanation.target}”", fontsize=TEXT_PT)
     _tidy(ax)
     return ax
 
@@ -81,7 +76,7 @@ def plot_weights(explanation: Explanation, ax: Axes | None = None) -> Axes:
 def _plot_along_time(explanation: Explanation, ax: Axes | None) -> Axes:
     """Weights of segments as bars over the time they take, names below."""
     units, row = explanation.units, explanation.target_index
-    ax = ax or new_axes(_width_in(units), 2.6)
+    ax = ax or new_axes(_width_in(units), 2.1)
     weights = explanation.target_weights
     starts = np.array([unit.start_s for unit in units])
     lengths = np.array([unit.end_s for unit in units]) - starts
@@ -95,8 +90,8 @@ def _plot_along_time(explanation: Explanation, ax: Axes | None) -> Axes:
     ax.set_xlim(0.0, explanation.clip.duration_s)
     _name_units(ax, units)
     ax.set_xlabel("time (s)", labelpad=12)
-    ax.set_ylabel(f"weight for {explanation.target}", fontsize=8)
-    ax.set_title(f"What supports “{explanation.target}”", fontsize=10)
+    ax.set_ylabel(f"weight for {explanation.target}", fontsize=TEXT_PT)
+    ax.set_title(f"What supports “{explanation.target}”", fontsize=TEXT_PT)
     _tidy(ax)
     ax.tick_params(axis="x", pad=14)
     return ax
@@ -108,7 +103,7 @@ def _plot_grid(explanation: Explanation, grid: Grid, ax: Axes | None) -> Axes:
 
     shape = len(grid.parts), len(grid.times)
     weights = explanation.target_weights.reshape(shape)
-    ax = ax or new_axes(float(np.clip(1.8 + 0.42 * shape[1], 5.2, 24.0)), 1.4 + 0.34 * shape[0])
+    ax = ax or new_axes(float(np.clip(1.8 + 0.42 * shape[1], PAGE_IN, 24.0)), 1.2 + 0.28 * shape[0])
     reach = float(np.abs(weights).max()) or 1.0
     shown = ax.imshow(
         weights,
@@ -127,13 +122,13 @@ def _plot_grid(explanation: Explanation, grid: Grid, ax: Axes | None) -> Axes:
         text = f"{weights[part, time]:+.2f}".replace("-", "−")
         strong = abs(weights[part, time]) > 0.6 * reach
         colour = "white" if strong else "black"
-        ax.text(time, part, text, ha="center", va="center", fontsize=6, color=colour)
+        ax.text(time, part, text, ha="center", va="center", fontsize=SMALL_PT, color=colour)
     names = [time.name or f"{time.start_s:.2f} s" for time in grid.times]
     ax.set_xticks(range(shape[1]), names, rotation=45, ha="right", rotation_mode="anchor")
     ax.set_yticks(range(shape[0]), grid.parts)
-    ax.set_title(f"What supports “{explanation.target}”", fontsize=10)
+    ax.set_title(f"What supports “{explanation.target}”", fontsize=TEXT_PT)
     ax.figure.colorbar(shown, ax=ax, label=f"weight: share of {explanation.quantity}", pad=0.01)
-    ax.tick_params(labelsize=8)
+    ax.tick_params(labelsize=SMALL_PT)
     return ax
 
 
@@ -149,19 +144,20 @@ def _name_units(ax: Axes, units: Sequence[Unit]) -> None:
                 textcoords="offset points",
                 ha="center",
                 va="top",
-                fontsize=7,
+                fontsize=SMALL_PT,
                 annotation_clip=False,
             )
 
 
 def _width_in(units: Sequence[Unit]) -> float:
     """Wide enough for the names of segments."""
-    return float(np.clip(0.28 * len(units), 6.4, 20.0))
+    return float(np.clip(0.28 * len(units), PAGE_IN, 20.0))
 
 
+@styled
 def plot_prediction(explanation: Explanation, ax: Axes | None = None) -> Axes:
     """The model's answer as bars, most probable label on top."""
-    ax = ax or new_axes(5.2, 1.0 + 0.28 * len(explanation.labels))
+    ax = ax or new_axes(COLUMN_IN, 0.75 + 0.19 * len(explanation.labels))
     order = np.argsort(explanation.prediction)
     names = [explanation.labels[index] for index in order]
     colours = [SUPPORTS if name == explanation.target else NEUTRAL for name in names]
@@ -170,11 +166,12 @@ def plot_prediction(explanation: Explanation, ax: Axes | None = None) -> Axes:
     lowest, highest = explanation.prediction.min(), explanation.prediction.max()
     ax.set_xlim(min(0.0, lowest), max(1.0, highest))
     ax.set_xlabel("probability" if explanation.predicts_probabilities else "output")
-    ax.set_title(f"Answer of {explanation.model}", fontsize=10)
+    ax.set_title(f"Answer of {explanation.model}", fontsize=TEXT_PT)
     _tidy(ax)
     return ax
 
 
+@styled
 def plot_spectrogram(audio: Audio, explanation: Explanation, ax: Axes | None = None) -> Axes:
     """Spectrogram of a clip on a mel axis, units tinted by their weight, or the map."""
     named = explanation.map is None and are_named(explanation.units)
@@ -182,7 +179,7 @@ def plot_spectrogram(audio: Audio, explanation: Explanation, ax: Axes | None = N
     grid = grid_of(units)
     if grid is not None and grid.named:
         named, units = True, grid.times
-    ax = ax or new_axes(_width_in(units) if named else 6.4, 3.2)
+    ax = ax or new_axes(_width_in(units) if named else PAGE_IN, 2.4)
     image = spectrogram_db(audio)
     top_mel = float(hz_to_mel(audio.sample_rate / 2))
     shown = ax.imshow(
@@ -194,10 +191,11 @@ def plot_spectrogram(audio: Audio, explanation: Explanation, ax: Axes | None = N
         vmin=-SPECTROGRAM_RANGE_DB,
         vmax=0.0,
     )
+    weights = None
     if explanation.map is not None:
-        _lay_map(ax, explanation, audio)
+        weights = _lay_map(ax, explanation, audio)
     elif _tinted(explanation):
-        _tint_units(ax, explanation)
+        weights = _tint_units(ax, explanation)
     ticks_hz = [
         hz for hz in (250, 500, 1000, 2000, 4000, 8000, 16000) if hz <= audio.sample_rate / 2
     ]
@@ -209,8 +207,11 @@ def plot_spectrogram(audio: Audio, explanation: Explanation, ax: Axes | None = N
     ax.set_ylabel("frequency (Hz)")
     if _tinted(explanation) or explanation.map is not None:
         title = f"Orange supports “{explanation.target}”, blue speaks against it"
-        ax.set_title(title, fontsize=10)
+        ax.set_title(title, fontsize=TEXT_PT)
     ax.figure.colorbar(shown, ax=ax, label="level (dB)", pad=0.01)
+    if weights is not None:
+        what = "weight" if explanation.map is None else "relevance"
+        ax.figure.colorbar(weights, ax=ax, label=f"{what} for {explanation.target}", pad=0.02)
     return ax
 
 
@@ -220,12 +221,14 @@ def _tinted(explanation: Explanation) -> bool:
     return len(regions) == len(explanation.units)
 
 
-def _tint_units(ax: Axes, explanation: Explanation) -> None:
-    from matplotlib.colors import to_rgba
+def _tint_units(ax: Axes, explanation: Explanation) -> ScalarMappable:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgba
     from matplotlib.patches import Rectangle
 
     strength = np.abs(explanation.target_weights)
-    strength = 0.45 * strength / max(float(strength.max()), 1e-12)
+    reach = max(float(strength.max()), 1e-12)
+    strength = _TINT_ALPHA * strength / reach
     for unit, weight, alpha in zip(
         explanation.units, explanation.target_weights, strength, strict=True
     ):
@@ -241,21 +244,32 @@ def _tint_units(ax: Axes, explanation: Explanation) -> None:
                 lw=0.2,
             )
         )
+    ends = to_rgba(AGAINST, _TINT_ALPHA), to_rgba("white", 0.0), to_rgba(SUPPORTS, _TINT_ALPHA)
+    colours = LinearSegmentedColormap.from_list("tint", _over_white(ends))
+    return ScalarMappable(Normalize(-reach, reach), colours)
 
 
-def _lay_map(ax: Axes, explanation: Explanation, audio: Audio) -> None:
+def _over_white(colours: Sequence[tuple[float, ...]]) -> list[tuple[float, float, float]]:
+    """Transparent colours as they look on white."""
+    return [
+        (1 - alpha * (1 - red), 1 - alpha * (1 - green), 1 - alpha * (1 - blue))
+        for red, green, blue, alpha in colours
+    ]
+
+
+def _lay_map(ax: Axes, explanation: Explanation, audio: Audio) -> ScalarMappable | None:
     """Relevance over the spectrogram; opaque where it is as large as the 99.5th percentile."""
     from matplotlib.colors import LinearSegmentedColormap
 
     if explanation.map is None:
-        return
+        return None
     cells, hop_s = explanation.map.values[explanation.target_index], explanation.map.hop_s
     reach = float(np.percentile(np.abs(cells), 99.5)) or float(np.abs(cells).max()) or 1.0
     colours = LinearSegmentedColormap.from_list(
         "relevance", [AGAINST + "d0", AGAINST + "00", SUPPORTS + "00", SUPPORTS + "d0"]
     )
     edges_s = (np.arange(cells.shape[1] + 1) - 0.5) * hop_s
-    ax.pcolormesh(
+    return ax.pcolormesh(
         np.clip(edges_s, 0.0, audio.duration_s),
         hz_to_mel(explanation.map.edges_hz),
         cells,
@@ -266,6 +280,7 @@ def _lay_map(ax: Axes, explanation: Explanation, audio: Audio) -> None:
     )
 
 
+@styled
 def plot_dose_responses(result: DoseResponses) -> Figure:
     """The target's output against the dose of each cue, a panel a cue.
 
@@ -273,11 +288,10 @@ def plot_dose_responses(result: DoseResponses) -> Figure:
     for.  Dashed: the answer to the recording; dotted: the dose that changes nothing; cross: next to
     no dose, which shows what processing does by itself.
     """
-    from matplotlib.figure import Figure
-
     n_columns = min(3, len(result.responses))
     n_rows = -(-len(result.responses) // n_columns)
-    figure = Figure(figsize=(0.6 + 2.7 * n_columns, 0.6 + 2.1 * n_rows), layout="constrained")
+    width_in = PAGE_IN if n_columns > 1 else COLUMN_IN
+    figure = new_figure(width_in, 0.4 + 1.75 * n_rows)
     grid = figure.subplots(n_rows, n_columns, squeeze=False, sharey=True)
     column = result.target_index
     for ax, response in zip(grid.ravel(), result.responses, strict=False):
@@ -297,17 +311,17 @@ def plot_dose_responses(result: DoseResponses) -> Figure:
             shown = response.as_asked == good
             ax.plot(doses[shown], values[shown], "o", ms=4, color=SUPPORTS, mfc=face)
         ax.plot(about.control, response.control[column], "x", ms=5, mew=1.3, color="black")
-        ax.set_xlabel(f"{about.title} ({about.unit})", fontsize=8)
+        ax.set_xlabel(f"{about.title} ({about.unit})", fontsize=TEXT_PT)
         if result.probabilities:
             ax.set_ylim(-0.02, 1.02)
         _tidy(ax)
     for ax in grid.ravel()[len(result.responses) :]:
         ax.set_visible(False)
     for ax in grid[:, 0]:
-        ax.set_ylabel(result.output_name, fontsize=8)
+        ax.set_ylabel(result.output_name, fontsize=TEXT_PT)
     figure.suptitle(
         "Dashed: the recording; ×: next to no dose; shaded: range; hollow: not as asked",
-        fontsize=8,
+        fontsize=TEXT_PT,
     )
     return figure
 
@@ -333,4 +347,4 @@ def spectrogram_db(audio: Audio, *, n_rows: int = 160) -> FloatArray:
 
 def _tidy(ax: Axes) -> None:
     ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(labelsize=8)
+    ax.tick_params(labelsize=SMALL_PT)

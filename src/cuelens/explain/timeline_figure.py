@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cuelens.explain.figure_style import PAGE_IN, SMALL_PT, TEXT_PT, new_figure, styled
 from cuelens.explain.figures import AGAINST, NEUTRAL, SUPPORTS
 from cuelens.features.log_mel import hz_to_mel
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from cuelens.explain.timeline_result import Timeline, TimelineRow, UnitWeight
 
 
+@styled
 def plot_timeline(timeline: Timeline) -> Figure:
     """Draw a timeline.
 
@@ -23,11 +25,9 @@ def plot_timeline(timeline: Timeline) -> Figure:
     answer.  Below, where windows were explained: orange supports the window's target, blue speaks
     against it, the stronger the larger the weight.
     """
-    from matplotlib.figure import Figure
-
     explained = timeline.explained
     heights = [0.35, *[0.62] * len(timeline.labels), *([1.6] if explained else [])]
-    figure = Figure(figsize=(11.0, 0.9 + sum(heights)), layout="constrained")
+    figure = new_figure(PAGE_IN, 0.7 + 0.75 * sum(heights))
     axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
     _plot_speech(axes[0], timeline)
     for ax, label in zip(axes[1:], timeline.labels, strict=False):
@@ -35,12 +35,14 @@ def plot_timeline(timeline: Timeline) -> Figure:
     if explained:
         _plot_weights(axes[-1], timeline)
     axes[-1].set_xlim(0.0, timeline.duration_s)
-    axes[-1].set_xlabel("time (min:s)", fontsize=8)
+    axes[-1].set_xlabel("time (min:s)", fontsize=TEXT_PT)
     axes[-1].xaxis.set_major_formatter(lambda value, _: clock(value))
     ticks = tick_step(timeline.duration_s)
     axes[-1].set_xticks(np.arange(0.0, timeline.duration_s + 1e-9, ticks))
     axes[0].set_title(
-        f"Answers of {timeline.model}; orange: the most probable label", fontsize=9, loc="left"
+        f"Answers of {timeline.model}; orange: the most probable label",
+        fontsize=TEXT_PT,
+        loc="left",
     )
     return figure
 
@@ -114,13 +116,13 @@ def _plot_weights(ax: Axes, timeline: Timeline) -> None:
     ax.set_ylim(low, high)
     ticks_hz = [hz for hz in (500, 1000, 2000, 4000, 8000) if low <= hz_to_mel(hz) <= high]
     ax.set_yticks([float(hz_to_mel(hz)) for hz in ticks_hz], [str(hz) for hz in ticks_hz])
-    ax.set_ylabel("Hz", fontsize=8)
-    ax.tick_params(labelsize=7)
+    ax.set_ylabel("Hz", fontsize=TEXT_PT)
+    ax.tick_params(labelsize=SMALL_PT)
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_title(
         f"Weights for {target_name(timeline)}: orange supports, blue speaks against; "
         f"full colour from {full:.2f}",
-        fontsize=8,
+        fontsize=TEXT_PT,
         loc="left",
     )
 
@@ -144,7 +146,7 @@ def target_name(timeline: Timeline) -> str:
 def _lane(ax: Axes, name: str) -> None:
     ax.set_ylim(0, 1)
     ax.set_yticks([])
-    ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
+    ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=TEXT_PT)
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.spines["bottom"].set_color(NEUTRAL)
-    ax.tick_params(labelsize=7, color=NEUTRAL)
+    ax.tick_params(labelsize=SMALL_PT, color=NEUTRAL)

@@ -255,6 +255,8 @@ class Timeline:
 
     def save(self, folder: str | Path) -> Path:
         """Write timeline.json, timeline.csv and timeline.png into a folder; returns the first."""
+        from cuelens.explain.figure_style import save_figure
+
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         frame = self.to_frame().reset_index()
@@ -262,7 +264,7 @@ class Timeline:
             frame[column] = frame[column].dt.total_seconds()
         frame = frame.rename(columns={"start": "start_s", "end": "end_s"})
         frame.to_csv(folder / "timeline.csv", index=False)
-        self.plot().savefig(folder / "timeline.png", dpi=150, metadata={"Software": None})
+        save_figure(self.plot(), folder / "timeline.png")
         file = folder / "timeline.json"
         file.write_text(dump_json(self.to_dict()), encoding="utf-8")
         return file

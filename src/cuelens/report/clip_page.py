@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from cuelens.errors import InputError
 from cuelens.evaluate import RemovalCurve
 from cuelens.explain import Explanation
 from cuelens.explain.account import unit_words
+from cuelens.explain.figures import SPECTROGRAM_RANGE_DB
 from cuelens.features.log_mel import hz_to_mel
 from cuelens.report.encode import data_url, flac_bytes, spectrogram_png, wav_bytes
 from cuelens.report.moments import moments_context
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from cuelens.report.clip_report import ClipReport
 
 _PLOT_WIDTH, _PLOT_HEIGHT = 560.0, 240.0
+_TINT_ALPHA = 0.5  # of the largest weight
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +41,24 @@ class Player:
     url: str
 
 
+def page_templates(filters: Mapping[str, Callable[..., str]] | None = None) -> Environment:
+    """Templates of pages, with everything that is put into them escaped; compiled once.
+
+    Parameters
+    ----------
+    filters : mapping of str to callable, optional
+        Of one page, beside ``number`` and ``signed``, or instead of them.
+    """
+    shared = _shared_templates()
+    if not filters:
+        return shared
+    own = shared.overlay()
+    own.filters = {**shared.filters, **filters}
+    return own
+
+
 @cache
-def page_templates() -> Environment:
-    """Templates of pages, with everything that is put into them escaped; compiled once."""
+def _shared_templates() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -84,6 +102,9 @@ def clip_context(report: ClipReport) -> dict[str, Any]:
         "names": _names(explanation),
         "overlap": _overlap(explanation),
         "scale": _scale(explanation),
+        "level_range_db": SPECTROGRAM_RANGE_DB,
+        "tint_reach": float(np.abs(_tints(explanation)).max()) or None,
+        "tint_alpha": _TINT_ALPHA,
         "spectrogram": data_url(spectrogram_png(audio), "image/png"),
         "time_ticks": _time_ticks(explanation.clip.duration_s),
         "frequency_ticks": _frequency_ticks(explanation.clip.sample_rate_hz),
@@ -190,7 +211,7 @@ def _bands(explanation: Explanation) -> list[dict[str, Any]]:
             "bar": 50 * abs(weight) / scale,
             "supports": weight > 0,
             "tint": "supports" if tints[index] > 0 else "against",
-            "alpha": 0.5 * abs(float(tints[index])) / darkest,
+            "alpha": _TINT_ALPHA * abs(float(tints[index])) / darkest,
             "from_top": 100 * (1 - high),
             "height": 100 * (high - low),
             "interval": None,

@@ -13,16 +13,17 @@ from cuelens.evaluate import RemovalCurve
 from cuelens.evaluate.reliability import Reliability
 from cuelens.explain import Explanation
 from cuelens.explain.explanation import dump_json
+from cuelens.explain.figure_style import FigureFormat, remove_figure, save_figures
 from cuelens.explain.figures import (
-    new_axes,
     plot_prediction,
     plot_spectrogram,
     plot_weights,
-    save_png,
 )
 from cuelens.report.clip_page import clip_page, clip_sounds
 from cuelens.report.encode import flac_bytes
 from cuelens.report.figures import plot_cues, plot_moments, plot_removal
+
+_FIGURES = {"weights", "prediction", "spectrogram", "removal", "moments", "cues"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -107,19 +108,21 @@ class ClipReport:
             "spectrogram": plot_spectrogram(self.audio, explanation),
         }
         if self.removal is not None:
-            axes["removal"] = plot_removal(self.removal, explanation, new_axes(5.2, 3.2))
+            axes["removal"] = plot_removal(self.removal, explanation)
         if self.cues is not None:
             axes["moments"] = plot_moments(self.audio, moments, self.cues)
             axes["cues"] = plot_cues(self.cues)
         return axes
 
-    def save(self, folder: str | Path) -> Path:
-        """Write ``explanation.json``, ``report.html``, figures (PNG) and sounds (FLAC).
+    def save(self, folder: str | Path, *, figures: FigureFormat = "png") -> Path:
+        """Write ``explanation.json``, ``report.html``, figures and sounds (FLAC).
 
         Parameters
         ----------
         folder : path
             Made if needed; files of the same names are replaced.
+        figures : {"png", "svg", "pdf"}
+            Format of the figures; those of an earlier run in another format are removed.
 
         Returns
         -------
@@ -129,17 +132,14 @@ class ClipReport:
         Raises
         ------
         InputError
-            The folder cannot be made.
+            The folder cannot be made; not a format of figures.
         """
         folder = make_folder(folder)
         (folder / "explanation.json").write_text(dump_json(self.to_dict()), encoding="utf-8")
-        figures = self.figures()
-        for name in ("weights", "prediction", "spectrogram", "removal", "moments", "cues"):
-            file = folder / f"{name}.png"
-            if name in figures:
-                save_png(figures[name], file)
-            else:
-                file.unlink(missing_ok=True)
+        drawn = self.figures()
+        save_figures(drawn, folder, figures)
+        for name in _FIGURES - drawn.keys():
+            remove_figure(folder, name)
         for name, sound in clip_sounds(self.explanation).items():
             file = folder / f"{name}.flac"
             if sound is None:

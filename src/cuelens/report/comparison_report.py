@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cuelens.explain.comparison import Comparison
+from cuelens.explain.figure_style import figure_png
 from cuelens.report.clip_page import page_templates
 from cuelens.report.encode import data_url, flac_bytes
 
@@ -23,8 +23,7 @@ def write_comparison_report(file: str | Path, found: Comparison) -> Path:
 
 def comparison_context(found: Comparison) -> dict[str, Any]:
     """What the template of a comparison needs."""
-    picture = io.BytesIO()
-    found.plot().savefig(picture, dpi=130, metadata={"Software": None}, format="png")
+    picture = figure_png(found.plot())
     frame = found.to_frame()
     return {
         "found": found,
@@ -38,7 +37,7 @@ def comparison_context(found: Comparison) -> dict[str, Any]:
             }
             for explanation, audio in zip((found.first, found.second), found.audios, strict=True)
         ],
-        "picture": data_url(picture.getvalue(), "image/png"),
+        "picture": data_url(picture, "image/png"),
         "rows": [
             {**row, "known": bool(np.isfinite(row["difference"]))}
             for row in (frame[::-1] if found.bands else frame).to_dict("records")

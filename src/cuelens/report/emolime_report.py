@@ -17,7 +17,9 @@ from cuelens.evaluate.emolime_reproduction import (
     p_text,
 )
 from cuelens.evaluate.robustness import ALL, DESIGNS
+from cuelens.explain.figure_style import save_figure
 from cuelens.explain.figures import AGAINST, NEUTRAL, SUPPORTS
+from cuelens.report.clip_page import page_templates
 from cuelens.report.clip_report import make_folder
 from cuelens.report.robustness_figure import (
     GRID,
@@ -60,7 +62,7 @@ def write_emolime_report(found: EmoLimeReproduction, folder: str | Path) -> Path
     folder = make_folder(folder)
     found.save(folder)
     for name, plot in _FIGURES.items():
-        plot(found).savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
+        save_figure(plot(found), folder / f"{name}.png")
     page = folder / "emolime.html"
     page.write_text(emolime_html(found), encoding="utf-8")
     return page
@@ -68,15 +70,6 @@ def write_emolime_report(found: EmoLimeReproduction, folder: str | Path) -> Path
 
 def emolime_html(found: EmoLimeReproduction) -> str:
     """The page as HTML text; names of models, corpora and emotions are escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("cuelens.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     filters: dict[str, Callable[..., str]] = {
         "interval": interval_text,
         "signed_interval": lambda row: interval_text(row, signed=True),
@@ -84,23 +77,26 @@ def emolime_html(found: EmoLimeReproduction) -> str:
         "number": _number,
         "percent": _percent,
     }
-    environment.filters |= filters
     about = found.about
-    return environment.get_template("emolime.html").render(
-        about=about,
-        account=found.summary,
-        agreements=[_agreement(found, name) for name in (ALL, *found.emotions)],
-        designs=DESIGNS,
-        recall=_by_corpus(found.recall),
-        recall_columns=[f"recall_{name}" for name in found.emotions],
-        ceiling=_ceiling(found),
-        clips=_clips(found),
-        pairs=_pairs(found),
-        flipping=_flipping(found),
-        choices=_rows(found.choices),
-        plots={name: _svg(plot(found), name) for name, plot in _FIGURES.items()},
-        robustness=found.robustness.about,
-        all=ALL,
+    return (
+        page_templates(filters)
+        .get_template("emolime.html")
+        .render(
+            about=about,
+            account=found.summary,
+            agreements=[_agreement(found, name) for name in (ALL, *found.emotions)],
+            designs=DESIGNS,
+            recall=_by_corpus(found.recall),
+            recall_columns=[f"recall_{name}" for name in found.emotions],
+            ceiling=_ceiling(found),
+            clips=_clips(found),
+            pairs=_pairs(found),
+            flipping=_flipping(found),
+            choices=_rows(found.choices),
+            plots={name: _svg(plot(found), name) for name, plot in _FIGURES.items()},
+            robustness=found.robustness.about,
+            all=ALL,
+        )
     )
 
 

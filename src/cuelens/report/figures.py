@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,13 +12,22 @@ from cuelens.cues import CUES, WINDOW_CUES, CorpusCues, CueReport
 from cuelens.evaluate import RemovalCurve
 from cuelens.explain import Explanation
 from cuelens.explain.account import unit_words
-from cuelens.explain.figures import AGAINST, NEUTRAL, SUPPORTS, new_axes, plot_spectrogram
+from cuelens.explain.figure_style import (
+    COLUMN_IN,
+    PAGE_IN,
+    SMALL_PT,
+    TEXT_PT,
+    new_axes,
+    styled,
+)
+from cuelens.explain.figures import AGAINST, NEUTRAL, SUPPORTS, plot_spectrogram
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.patches import Rectangle
 
 
+@styled
 def plot_removal(removal: RemovalCurve, explanation: Explanation, ax: Axes | None = None) -> Axes:
     """Probability of the target as units are removed: by weight, at random, and at best."""
     ax = ax or new_axes()
@@ -39,11 +49,12 @@ def plot_removal(removal: RemovalCurve, explanation: Explanation, ax: Axes | Non
     ax.set_xlim(0, steps[-1])
     ax.set_xlabel(f"{unit_words(explanation)['kind']} removed")
     ax.set_ylabel(explanation.answer_quantity)
-    ax.legend(fontsize=7, frameon=False)
+    ax.legend(fontsize=SMALL_PT, frameon=False)
     ax.spines[["top", "right"]].set_visible(False)
     return ax
 
 
+@styled
 def plot_moments(
     audio: Audio, explanation: Explanation, cues: CueReport, ax: Axes | None = None
 ) -> Axes:
@@ -54,10 +65,11 @@ def plot_moments(
         ax.add_patch(
             _frame((window.start_s, low), window.end_s - window.start_s, 0.995 * (high - low))
         )
-        ax.text(window.start_s, high, f" {rank}", va="top", fontsize=7)
+        ax.text(window.start_s, high, f" {rank}", va="top", fontsize=SMALL_PT)
     return ax
 
 
+@styled
 def plot_cues(cues: CueReport, ax: Axes | None = None) -> Axes:
     """Differences of the cues from the baseline with 95 % intervals, and what is expected.
 
@@ -65,7 +77,7 @@ def plot_cues(cues: CueReport, ax: Axes | None = None) -> Axes:
     black where sources agree strongly, grey where they are few.
     """
     rows = [row for row in cues.rows if np.isfinite(row.effect.low)]
-    ax = ax or new_axes(5.6, 1.2 + 0.3 * max(1, len(rows)))
+    ax = ax or new_axes(COLUMN_IN, 0.95 + 0.21 * max(1, len(rows)))
     for place, row in enumerate(reversed(rows)):
         effect = row.effect
         colour = SUPPORTS if effect.size > 0 else AGAINST
@@ -79,23 +91,25 @@ def plot_cues(cues: CueReport, ax: Axes | None = None) -> Axes:
                 (reach * 1.03, place),
                 ha="left",
                 va="center",
-                fontsize=7,
+                fontsize=SMALL_PT,
                 color="black" if row.expectation.status == "strong" else "#a0a0a0",
                 annotation_clip=False,
             )
     ax.axvline(0.0, color="black", lw=0.8)
     ax.set_xlim(-reach, reach)
-    ax.set_yticks(range(len(rows)), [CUES[row.cue].title for row in reversed(rows)])
-    ax.set_xlabel(f"SD from {cues.baseline}", fontsize=8)
-    title = "Cues where it listened; filled: interval excludes 0"
+    names = [CUES[row.cue].title.split(" (")[0] for row in reversed(rows)]
+    ax.set_yticks(range(len(rows)), names)
+    ax.set_xlabel(fill(f"SD from {cues.baseline}", 34))
+    title = "filled: 95 % interval excludes 0"
     if cues.emotion:
-        title += f"\n▶◀ expected of {cues.emotion}: black, sources agree; grey, few sources"
-    ax.set_title(title, fontsize=8)
+        title += f"\n▶◀ expected of {cues.emotion}:\nblack, sources agree; grey, few sources"
+    ax.set_title(title, fontsize=SMALL_PT, loc="right")
     ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(labelsize=8)
+    ax.tick_params(labelsize=SMALL_PT)
     return ax
 
 
+@styled
 def plot_profile(result: CorpusCues, ax: Axes | None = None) -> Axes:
     """Mean differences of cues (columns) for answers (rows), right and wrong beside each other.
 
@@ -108,14 +122,14 @@ def plot_profile(result: CorpusCues, ax: Axes | None = None) -> Axes:
     known = set(zip(profile["emotion"], profile["group"], strict=True))
     rows = [(e, group) for e in emotions for group in ("right", "wrong") if (e, group) in known]
     values = np.full((len(rows), len(cues)), np.nan)
-    ax = ax or new_axes(1.8 + 0.62 * len(cues), 1.9 + 0.3 * max(1, len(rows)))
+    ax = ax or new_axes(PAGE_IN, 1.5 + 0.22 * max(1, len(rows)))
     for entry in profile.to_dict("records"):
         place = rows.index((entry["emotion"], entry["group"])), cues.index(entry["cue"])
         values[place] = entry["effect"]
         marks = "•" if entry["q"] < 0.05 else ""
         if entry["status"] == "strong":
             marks += "▲" if entry["expected"] in ("up", "rising") else "▼"
-        ax.text(place[1], place[0], marks, ha="center", va="center", fontsize=7)
+        ax.text(place[1], place[0], marks, ha="center", va="center", fontsize=SMALL_PT)
     from matplotlib.colors import LinearSegmentedColormap
 
     colours = LinearSegmentedColormap.from_list("difference", [AGAINST, "#f4f4f4", SUPPORTS])
@@ -126,19 +140,23 @@ def plot_profile(result: CorpusCues, ax: Axes | None = None) -> Axes:
         [CUES[cue].title.split(" (")[0] for cue in cues],
         rotation=40,
         ha="right",
-        fontsize=8,
+        fontsize=TEXT_PT,
     )
-    ax.set_yticks(range(len(rows)), [f"{emotion}, {group}" for emotion, group in rows], fontsize=8)
+    ax.set_yticks(
+        range(len(rows)), [f"{emotion}, {group}" for emotion, group in rows], fontsize=TEXT_PT
+    )
     ax.set_title(
-        "Cues where it listened, by answer; • q < 0.05, ▲▼ expected by strong agreement", fontsize=8
+        "Cues where it listened, by answer; • q < 0.05, ▲▼ expected by strong agreement",
+        fontsize=TEXT_PT,
     )
     ax.figure.colorbar(shown, ax=ax, label="SD from baseline", pad=0.02)
     return ax
 
 
+@styled
 def plot_agreement(result: CorpusCues, ax: Axes | None = None) -> Axes:
     """Share of scored cues that go the expected way: salient, random and loudest moments."""
-    ax = ax or new_axes(4.6, 2.6)
+    ax = ax or new_axes(COLUMN_IN, 2.2)
     groups = [
         (name, shares)
         for name, shares in result.agreement().items()
@@ -165,14 +183,14 @@ def plot_agreement(result: CorpusCues, ax: Axes | None = None) -> Axes:
         range(len(groups)),
         [f"{name} answers\n{shares['salient'].n_clips} clips" for name, shares in groups],
     )
-    ax.set_ylabel("share as expected", fontsize=8)
-    ax.set_title(f"Strong cues, {result.model} on {result.corpus}", fontsize=9)
+    ax.set_ylabel("share as expected", fontsize=TEXT_PT)
+    ax.set_title(f"Strong cues, {result.model} on {result.corpus}", fontsize=TEXT_PT)
     if groups:
-        ax.legend(fontsize=7, frameon=False, loc="lower right")
+        ax.legend(fontsize=SMALL_PT, frameon=False, loc="lower right")
     else:
-        ax.text(0, 0.5, "no answer with a cue that can be scored", ha="center", fontsize=8)
+        ax.text(0, 0.5, "no answer with a cue that can be scored", ha="center", fontsize=TEXT_PT)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(labelsize=8)
+    ax.tick_params(labelsize=SMALL_PT)
     return ax
 
 

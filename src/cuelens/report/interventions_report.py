@@ -10,6 +10,7 @@ import numpy as np
 from cuelens.audio import Audio
 from cuelens.explain import DoseResponse, DoseResponses
 from cuelens.explain.dose_responses import measured_text
+from cuelens.explain.figure_style import FigureFormat
 from cuelens.report.clip_page import page_templates
 from cuelens.report.clip_report import make_folder
 from cuelens.report.encode import data_url, flac_bytes
@@ -19,8 +20,14 @@ _WIDTH, _HEIGHT = 420.0, 200.0
 _SOUNDS = "interventions"
 
 
-def write_interventions_report(folder: str | Path, *, result: DoseResponses, audio: Audio) -> Path:
-    """Write ``interventions.html``, ``.json``, ``.csv``, ``.png`` and the versions as FLAC.
+def write_interventions_report(
+    folder: str | Path,
+    *,
+    result: DoseResponses,
+    audio: Audio,
+    figures: FigureFormat = "png",
+) -> Path:
+    """Write ``interventions.html``, ``.json``, ``.csv``, the figure and the versions as FLAC.
 
     Parameters
     ----------
@@ -31,6 +38,8 @@ def write_interventions_report(folder: str | Path, *, result: DoseResponses, aud
         As returned by ``explain()``.
     audio : Audio
         The recording.
+    figures : {"png", "svg", "pdf"}
+        Format of the figure.
 
     Returns
     -------
@@ -38,7 +47,7 @@ def write_interventions_report(folder: str | Path, *, result: DoseResponses, aud
         The report.
     """
     folder = make_folder(folder)
-    result.save(folder)
+    result.save(folder, figures=figures)
     sounds = {}
     for response in result.responses:
         for dose, sound in zip(response.doses, response.sounds, strict=True):

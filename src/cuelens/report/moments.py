@@ -21,11 +21,12 @@ from cuelens.units.segments import PAUSE
 
 _TRACKS = (
     ("f0_level", "pitch (F0), Hz"),
-    ("intensity", "loudness"),
+    ("intensity", "loudness (openSMILE)"),
     ("hnr", "harmonics to noise (HNR), dB"),
 )
 _WIDTH, _HEIGHT = 1000.0, 100.0
-_MAX_ALPHA = 0.75
+_MAX_ALPHA = 0.75  # of a map
+_TINT_ALPHA = 0.6  # of the largest weight of a window
 _BOUNDS = ("size", "low", "high")
 _ARROWS = {"up": "↑", "rising": "↗", "down": "↓", "falling": "↘", "mixed": "↕"}
 
@@ -51,6 +52,12 @@ def moments_context(explanation: Explanation, cues: CueReport | None) -> dict[st
             if explanation.map is None
             else _overlay(explanation.map, explanation.target_index, explanation)
         ),
+        "reach": (
+            float(np.abs(explanation.target_weights).max()) or None
+            if explanation.map is None
+            else _map_reach(explanation.map, explanation.target_index)
+        ),
+        "alpha": _TINT_ALPHA if explanation.map is None else _MAX_ALPHA,
         "tints": [] if explanation.map is not None else _tints(explanation),
         "named": explanation.map is None and are_named(explanation.units),
         "kind": unit_words(explanation)["kind"],
@@ -87,7 +94,7 @@ def map_png(cells: TimeFrequencyMap, label: int, sample_rate: int, *, n_rows: in
     values = cells.values[label][band].astype(np.float64)
     values[rows_hz > cells.edges_hz[-1]] = 0.0
     # Relevance per Hz would fade where bands are wide: pictures show it as the network sees it.
-    scale = float(np.percentile(np.abs(values), 99.5)) or float(np.abs(values).max()) or 1.0
+    scale = _map_reach(cells, label)
     strength = np.clip(np.abs(values) / scale, 0.0, 1.0)
     picture = np.zeros((*values.shape, 4))
     picture[..., :3] = np.where(
@@ -97,6 +104,12 @@ def map_png(cells: TimeFrequencyMap, label: int, sample_rate: int, *, n_rows: in
     buffer = io.BytesIO()
     matplotlib.image.imsave(buffer, picture[::-1], format="png", metadata={"Software": ""})
     return buffer.getvalue()
+
+
+def _map_reach(cells: TimeFrequencyMap, label: int) -> float:
+    """The relevance drawn at full strength: the 99.5th percentile of the cells."""
+    sizes = np.abs(cells.values[label].astype(np.float64))
+    return float(np.percentile(sizes, 99.5)) or float(sizes.max()) or 1.0
 
 
 def _overlay(cells: TimeFrequencyMap, label: int, explanation: Explanation) -> str:
@@ -115,7 +128,7 @@ def _tints(explanation: Explanation) -> list[dict[str, Any]]:
             "left": 100 * unit.start_s / duration_s,
             "width": 100 * (unit.end_s - unit.start_s) / duration_s,
             "supports": weight > 0,
-            "alpha": 0.6 * abs(float(weight)) / largest,
+            "alpha": _TINT_ALPHA * abs(float(weight)) / largest,
         }
         for unit, weight in zip(explanation.units, weights, strict=True)
     ]
@@ -228,6 +241,7 @@ def _concept(explanation: Explanation, index: int) -> dict[str, Any]:
         "channel": concept.channel,
         "share": 100 * concept.share,
         "overlay": _overlay(concept.map, 0, explanation),
+        "reach": _map_reach(concept.map, 0),
         "references": [
             {
                 "name": reference.source.rsplit("/", 1)[-1],

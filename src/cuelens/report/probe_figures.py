@@ -16,7 +16,8 @@ import pandas as pd
 from cuelens.cues import CUES
 from cuelens.cues.probed import overall_task, shown_layer
 from cuelens.errors import InputError
-from cuelens.explain.figures import AGAINST, NEUTRAL, SUPPORTS, new_axes
+from cuelens.explain.figure_style import new_axes
+from cuelens.explain.figures import AGAINST, NEUTRAL, SUPPORTS
 from cuelens.probe.categories import CATEGORIES, FEATURES, category, title
 from cuelens.probe.result import ProbeResult
 from cuelens.probe.verdicts import VERDICTS

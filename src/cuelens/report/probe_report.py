@@ -18,11 +18,13 @@ from cuelens.cues.probed import (
     probe_account,
     shown_layer,
 )
+from cuelens.explain.figure_style import save_figure
 from cuelens.explain.figures import AGAINST, NEUTRAL, SUPPORTS
 from cuelens.probe.categories import CATEGORIES, FEATURES, category, title
 from cuelens.probe.result import ProbeResult
 from cuelens.probe.verdicts import VERDICTS
 from cuelens.report import probe_figures
+from cuelens.report.clip_page import page_templates
 from cuelens.report.clip_report import make_folder
 from cuelens.report.probe_figures import VERDICT_SIGNS, ordered_features, task_names
 
@@ -95,7 +97,7 @@ def write_probe_report(result: ProbeResult, folder: str | Path) -> Path:
     folder = make_folder(folder)
     result.save(folder)
     for name, figure in _figures(result).items():
-        _figure_of(figure).savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
+        save_figure(figure, folder / f"{name}.png")
     report = folder / "report.html"
     report.write_text(probe_report_html(result), encoding="utf-8")
     return report
@@ -103,16 +105,9 @@ def write_probe_report(result: ProbeResult, folder: str | Path) -> Path:
 
 def probe_report_html(result: ProbeResult) -> str:
     """The report as HTML text, about the last layer; names of corpus and embedding are escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("cuelens.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    environment = page_templates(
+        {"num": _number, "count": _count, "metric": _metric, "setting": _setting}
     )
-    environment.filters |= {"num": _number, "count": _count, "metric": _metric, "setting": _setting}
     layer = shown_layer(result)
     about = {"provenance": {}, "notes": [], "warnings": [], **result.about}
     return environment.get_template("probe_report.html").render(

@@ -10,6 +10,7 @@ from cuelens.audio import Audio
 from cuelens.explain.timeline_figure import clock, shown_until, strength, target_name, tick_step
 from cuelens.explain.timeline_result import Timeline, TimelineRow
 from cuelens.features.log_mel import hz_to_mel
+from cuelens.report.clip_page import page_templates
 from cuelens.report.encode import data_url, flac_bytes
 
 N_PLAYERS = 12
@@ -38,33 +39,27 @@ def write_timeline_report(
     -------
     Path
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("cuelens.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["clock"] = clock
-    environment.filters["exact"] = lambda seconds: clock(seconds, tenths=True)
-    content = environment.get_template("timeline.html").render(
-        timeline=timeline,
-        name=Path(timeline.path).name,
-        shares=timeline.time_per_answer(),
-        lanes=[_lane(timeline, label) for label in timeline.labels],
-        speech=_path([(a, b, 1.0) for a, b in timeline.segments]),
-        strip=_strip(timeline),
-        strip_height=_STRIP_HEIGHT,
-        strip_hz=_strip_hz(timeline),
-        full=strength(timeline),
-        target=target_name(timeline),
-        ticks=_ticks(timeline.duration_s),
-        tops={label: timeline.top(label) for label in timeline.labels},
-        players=_players(timeline, sounds),
-        n_changes=timeline.n_changes(),
-        errors=[row for row in timeline.rows if row.error],
+    filters = {"clock": clock, "exact": lambda seconds: clock(seconds, tenths=True)}
+    content = (
+        page_templates(filters)
+        .get_template("timeline.html")
+        .render(
+            timeline=timeline,
+            name=Path(timeline.path).name,
+            shares=timeline.time_per_answer(),
+            lanes=[_lane(timeline, label) for label in timeline.labels],
+            speech=_path([(a, b, 1.0) for a, b in timeline.segments]),
+            strip=_strip(timeline),
+            strip_height=_STRIP_HEIGHT,
+            strip_hz=_strip_hz(timeline),
+            full=strength(timeline),
+            target=target_name(timeline),
+            ticks=_ticks(timeline.duration_s),
+            tops={label: timeline.top(label) for label in timeline.labels},
+            players=_players(timeline, sounds),
+            n_changes=timeline.n_changes(),
+            errors=[row for row in timeline.rows if row.error],
+        )
     )
     file = Path(file)
     file.write_text(content, encoding="utf-8")
