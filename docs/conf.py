@@ -43,7 +43,8 @@ _profile.mkdir(parents=True, exist_ok=True)
     "c = get_config()\n"
     'c.InlineBackend.figure_formats = {"svg"}\n'
     'c.InlineBackend.rc = {"svg.hashsalt": "cuelens"}\n'
-    "c.HistoryManager.enabled = False\n",
+    "c.HistoryManager.enabled = False\n"
+    'c.IPKernelApp.log_level = "ERROR"\n',
     encoding="utf-8",
 )
 os.environ.pop("CUELENS_DATA", None)
@@ -54,5 +55,5 @@ os.environ |= {
     "MKL_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    "PYTHONWARNINGS": "ignore:IProgress not found",  # tqdm would like ipywidgets
 }
