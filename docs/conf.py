@@ -34,8 +34,8 @@ nb_execution_timeout = 120
 nb_execution_show_tb = True
 nb_output_stderr = "warn"
 
-# Kernels are processes of their own: one thread, no corpus and no cache of the reader's, and settings
-# of IPython from here rather than from the home folder.
+# Kernels are processes of their own: one thread, no corpus and no cache of the reader's, and
+# settings of IPython from here rather than from the home folder.
 _kernel = HERE / "_build" / "kernel"
 _profile = _kernel / "ipython" / "profile_default"
 _profile.mkdir(parents=True, exist_ok=True)

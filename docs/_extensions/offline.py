@@ -32,6 +32,7 @@ _FETCHED = {
 }
 _NOT_FETCHED = {"alternate", "author", "canonical", "help", "license", "next", "prev", "search"}
 _REMOTE = re.compile(r"(?:^|[\s,])(?:https?:)?//", re.IGNORECASE)
+_INSIDE = re.compile(r"data:\S*", re.IGNORECASE)
 _IN_STYLES = re.compile(
     r"""(?:@import\s+|url\(\s*)(?:url\(\s*)?["']?((?:https?:)?//[^"')\s]+)""", re.IGNORECASE
 )
@@ -48,9 +49,9 @@ class _Fetches(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
         addresses = [values.get(name, "") for name in _FETCHED.get(tag, ())]
-        if tag == "link" and not _NOT_FETCHED >= set(values.get("rel", "").lower().split()):
+        if tag == "link" and set(values.get("rel", "").lower().split()) - _NOT_FETCHED:
             addresses.append(values.get("href", ""))
-        self.found += [address for address in addresses if _REMOTE.search(address)]
+        self.found += [address for address in addresses if _REMOTE.search(_INSIDE.sub("", address))]
         self.found += _IN_STYLES.findall(values.get("style", ""))
         self._in_style = tag == "style"
 

@@ -7,6 +7,7 @@ import hashlib
 import html
 import io
 import os
+import re
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -110,7 +111,7 @@ class Audio:
 
     def _repr_html_(self) -> str:
         """A player that carries the sound, for notebooks; the name of the file, not its folder."""
-        name = html.escape(Path(self.source).name)
+        name = html.escape(_without_folder(self.source))
         text = f"{name}, {self.duration_s:.2f} s, {self.sample_rate} Hz"
         if self.start_s:
             text += f", from {self.start_s:.2f} s of the recording"
@@ -118,7 +119,8 @@ class Audio:
             return f"<p>{text}: longer than {LONGEST_PLAYER_S / 60:.0f} minutes, no player</p>"
         url = data_url(wav_bytes(self), "audio/wav")
         return (
-            f'<figure class="cuelens-player" style="margin: 0 0 1em"><figcaption>{text}</figcaption>'
+            '<figure class="cuelens-player" style="margin: 0 0 1em">'
+            f"<figcaption>{text}</figcaption>"
             f'<audio controls preload="metadata" aria-label="{name}" src="{url}" '
             'style="width: 100%; max-width: 26em"></audio></figure>'
         )
@@ -203,6 +205,12 @@ def load_audio(
         sha256=hashlib.sha256(content).hexdigest(),
         notes=tuple(notes),
     )
+
+
+def _without_folder(source: str) -> str:
+    """The name of the file and what was said of it: ``a.wav (tilt -4 dB/octave)``."""
+    folder = re.match(r".*[/\\](?=[^/\\]+\.\w+(?: \(|$))", source)
+    return source[folder.end() :] if folder else Path(source).name
 
 
 def wav_bytes(audio: Audio) -> bytes:
