@@ -30,7 +30,7 @@ nitpicky = False
 # Gallery and notebooks run anew at every build; an error, a warning or a line on stderr ends it.
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 120
+nb_execution_timeout = 300
 nb_execution_show_tb = True
 nb_output_stderr = "warn"
 

@@ -148,3 +148,20 @@ def test_a_notebook_shows_the_largest_weights_of_many(explanation):
     assert shown.count("<tr>") == 1 + 12
     assert "3 smaller ones are not shown" in shown
     assert shown.count(" to ") >= 12  # intervals
+
+
+def test_a_notebook_shows_a_map_over_the_spectrogram():
+    from cuelens.explain import Occlusion
+    from cuelens.explain.explanation_html import svg_bytes
+    from cuelens.explain.figures import plot_spectrogram
+    from cuelens.models import load_model
+
+    audio = Audio(samples=noise(level=0.3), sample_rate=16_000)
+    found = Occlusion().explain(load_model("emodb-cnn"), audio)
+    shown = found._repr_html_()
+    picture = base64.b64decode(re.search(r"data:image/svg\+xml;base64,([^\"]+)", shown)[1])
+    whole = found.audio(np.ones(len(found.units), dtype=bool))
+    assert picture == svg_bytes(plot_spectrogram(whole, found))
+    assert "Relevance for" in shown
+    without_sound = Explanation.from_json(found.to_json())._repr_html_()
+    assert "Relevance for" in without_sound  # its weights are drawn instead

@@ -59,7 +59,8 @@ def _table(explanation: Explanation) -> str:
     row, weights = explanation.target_index, explanation.target_weights
     order = np.argsort(-np.abs(weights), kind="stable")[:_ROWS]
     intervals = explanation.ci_low is not None and explanation.ci_high is not None
-    head = "<th>unit</th><th>weight</th>" + ("<th>95 % interval</th>" if intervals else "")
+    what = "weight" if explanation.map is None else "relevance"
+    head = f"<th>unit</th><th>{what}</th>" + ("<th>95 % interval</th>" if intervals else "")
     rows = []
     for column in order:
         cells = [html.escape(explanation.units[column].name), _signed(weights[column])]
@@ -68,8 +69,8 @@ def _table(explanation: Explanation) -> str:
             cells.append(f"{_signed(low)} to {_signed(high)}")
         rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     left = len(weights) - len(order)
-    what = "Relevance for" if explanation.map is not None else "Weights: shares of"
-    summary = f"{what} {html.escape(explanation.quantity)}"
+    begin = "Weights: shares of" if explanation.map is None else "Relevance for"
+    summary = f"{begin} {html.escape(explanation.quantity)}"
     if left:
         summary += f"; {left} smaller ones are not shown"
     return (
