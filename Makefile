@@ -18,7 +18,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.timeline
 
 docs: $(VENV)/.docs
-	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going --jobs=auto -b html docs docs/_build/html
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

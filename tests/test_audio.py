@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -230,3 +233,41 @@ def test_sound_beyond_full_scale_is_scaled_and_the_rest_left_alone(peak, dtype):
     np.testing.assert_allclose(found, samples / max(1.0, peak), atol=1e-7)
     assert np.abs(found).max() == pytest.approx(min(peak, 1.0), abs=1e-7)
     assert np.abs(found).max() <= 1.0
+
+
+def test_a_notebook_plays_the_sound():
+    audio = Audio(
+        samples=tone(440.0, duration_s=0.5), sample_rate=RATE, source="/home/me/a <b>.wav"
+    )
+    shown = audio._repr_html_()
+    content = base64.b64decode(re.search(r"data:audio/wav;base64,([^\"]+)", shown)[1])
+    samples, rate = soundfile.read(io.BytesIO(content))
+    assert rate == RATE
+    assert np.abs(samples - audio.samples).max() <= 2**-15
+    assert "a &lt;b&gt;.wav, 0.50 s" in shown
+    assert "<b>" not in shown
+    assert "/home" not in shown
+
+
+def test_a_notebook_says_where_a_part_begins_and_carries_no_hour():
+    part = Audio(samples=tone(440.0), sample_rate=RATE, start_s=12.5)
+    assert "from 12.50 s" in part._repr_html_()
+    long = Audio(samples=np.tile(tone(440.0, sample_rate=100), 301), sample_rate=100)
+    assert "<audio" not in long._repr_html_()
+    assert "longer than 5 minutes" in long._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("/home/me/a.wav", "a.wav"),
+        ("/home/me/a.wav (tilt −4 dB/octave)", "a.wav (tilt −4 dB/octave)"),
+        ("C:\\me\\a.wav", "a.wav"),
+        ("/home/me/take (2)/a b.flac", "a b.flac"),
+        ("/home/me/a", "a"),
+        ("array", "array"),
+    ],
+)
+def test_a_notebook_names_the_file_without_its_folder(source, shown):
+    audio = Audio(samples=tone(440.0, duration_s=0.1), sample_rate=RATE, source=source)
+    assert f'aria-label="{shown}"' in audio._repr_html_()

@@ -47,6 +47,8 @@ PAGES = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
     *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs" / "gallery").glob("*.md")),
+    *sorted((ROOT / "docs" / "notebooks").glob("*.md")),
 ]
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import html
 import io
 import os
+import re
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 MIN_DURATION_S = 0.05
 SILENCE_PEAK = 1e-4  # -80 dB below full scale: three steps of 16-bit audio
 OGG_PAGE_BYTES = 27 + 255 + 255 * 255  # the largest page of an Ogg stream
+LONGEST_PLAYER_S = 300.0  # ten megabytes at 16 kHz
 FORMATS = "wav, flac, ogg, mp3 and what else libsndfile reads"
 
 
@@ -121,6 +125,22 @@ class Audio:
         samples, notes = _resample(self.samples, self.sample_rate, sample_rate)
         return replace(self, samples=samples, sample_rate=sample_rate, notes=(*self.notes, *notes))
 
+    def _repr_html_(self) -> str:
+        """A player that carries the sound, for notebooks; the name of the file, not its folder."""
+        name = html.escape(_without_folder(self.source))
+        text = f"{name}, {self.duration_s:.2f} s, {self.sample_rate} Hz"
+        if self.start_s:
+            text += f", from {self.start_s:.2f} s of the recording"
+        if self.duration_s > LONGEST_PLAYER_S:
+            return f"<p>{text}: longer than {LONGEST_PLAYER_S / 60:.0f} minutes, no player</p>"
+        url = data_url(wav_bytes(self), "audio/wav")
+        return (
+            '<figure class="cuelens-player" style="margin: 0 0 1em">'
+            f"<figcaption>{text}</figcaption>"
+            f'<audio controls preload="metadata" aria-label="{name}" src="{url}" '
+            'style="width: 100%; max-width: 26em"></audio></figure>'
+        )
+
 
 def load_audio(
     path: str | Path,
@@ -201,6 +221,26 @@ def load_audio(
         sha256=hashlib.sha256(content).hexdigest(),
         notes=tuple(notes),
     )
+
+
+def _without_folder(source: str) -> str:
+    """The name of the file and what was said of it: ``a.wav (tilt -4 dB/octave)``."""
+    folder = re.match(r".*[/\\](?=[^/\\]+\.\w+(?: \(|$))", source)
+    return source[folder.end() :] if folder else Path(source).name
+
+
+def wav_bytes(audio: Audio) -> bytes:
+    """A clip as 16-bit WAV: larger than FLAC, but browsers can start anywhere in it."""
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, audio.samples, audio.sample_rate, format="WAV", subtype="PCM_16")
+    return buffer.getvalue()
+
+
+def data_url(content: bytes, mime_type: str) -> str:
+    """Bytes as a URL that carries them."""
+    return f"data:{mime_type};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def within_full_scale(samples: FloatArray) -> FloatArray:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import base64
 import json
+import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -112,3 +115,53 @@ def test_plot_shows_every_unit_with_its_weight(explanation):
     assert [text.get_text() for text in axes.get_yticklabels()] == [
         unit.name for unit in explanation.units
     ]
+
+
+def test_a_notebook_shows_figure_account_and_weights(explanation):
+    shown = explanation._repr_html_()
+    assert explanation.account in shown
+    cells = re.findall(r"<td>([^<]*)</td>", shown)
+    order = np.argsort(-np.abs(explanation.target_weights), kind="stable")
+    assert cells[::3] == [explanation.units[column].name for column in order]
+    written = [float(cell.replace("−", "-")) for cell in cells[1::3]]
+    np.testing.assert_allclose(written, explanation.target_weights[order], atol=5e-4)
+    picture = base64.b64decode(re.search(r"data:image/svg\+xml;base64,([^\"]+)", shown)[1])
+    assert b"<svg" in picture
+    assert explanation._repr_html_() == shown
+
+
+def test_a_notebook_shows_markup_as_text(explanation):
+    nasty = "<script>alert(1)</script>"
+    units = (replace(explanation.units[0], name=nasty), *explanation.units[1:])
+    labels = (nasty, *explanation.labels[1:])
+    shown = replace(
+        explanation, units=units, labels=labels, target=nasty, account=f"It says {nasty}."
+    )._repr_html_()
+    assert "<script" not in shown
+    assert shown.count("&lt;script&gt;alert(1)&lt;/script&gt;") == 4  # alt, account, summary, unit
+
+
+def test_a_notebook_shows_the_largest_weights_of_many(explanation):
+    many = EmoLime(units=FrequencyBands(n_bands=15), samples=200)
+    found = many.explain(MODEL, Audio(samples=noise(level=0.3), sample_rate=16_000))
+    shown = found._repr_html_()
+    assert shown.count("<tr>") == 1 + 12
+    assert "3 smaller ones are not shown" in shown
+    assert shown.count(" to ") >= 12  # intervals
+
+
+def test_a_notebook_shows_a_map_over_the_spectrogram():
+    from cuelens.explain import Occlusion
+    from cuelens.explain.explanation_html import svg_bytes
+    from cuelens.explain.figures import plot_spectrogram
+    from cuelens.models import load_model
+
+    audio = Audio(samples=noise(level=0.3), sample_rate=16_000)
+    found = Occlusion().explain(load_model("emodb-cnn"), audio)
+    shown = found._repr_html_()
+    picture = base64.b64decode(re.search(r"data:image/svg\+xml;base64,([^\"]+)", shown)[1])
+    whole = found.audio(np.ones(len(found.units), dtype=bool))
+    assert picture == svg_bytes(plot_spectrogram(whole, found))
+    assert "Relevance for" in shown
+    without_sound = Explanation.from_json(found.to_json())._repr_html_()
+    assert "Relevance for" in without_sound  # its weights are drawn instead

@@ -428,6 +428,12 @@ class Explanation:
 
         return plot_weights(self, ax)
 
+    def _repr_html_(self) -> str:
+        """Figure, account and table of weights, for notebooks."""
+        from cuelens.explain.explanation_html import explanation_html
+
+        return explanation_html(self)
+
     def save(self, folder: str | Path) -> Path:
         """Write ``explanation.json`` into a folder, which is made if needed; returns the file."""
         file = Path(folder) / "explanation.json"

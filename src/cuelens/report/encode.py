@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import io
 
 import numpy as np
 
-from cuelens.audio import Audio
+from cuelens.audio import Audio, data_url, wav_bytes
 from cuelens.explain.figures import SPECTROGRAM_RANGE_DB, spectrogram_db
+
+__all__ = ["data_url", "flac_bytes", "spectrogram_png", "wav_bytes"]
 
 
 def flac_bytes(audio: Audio) -> bytes:
@@ -17,15 +18,6 @@ def flac_bytes(audio: Audio) -> bytes:
 
     buffer = io.BytesIO()
     soundfile.write(buffer, audio.samples, audio.sample_rate, format="FLAC", subtype="PCM_16")
-    return buffer.getvalue()
-
-
-def wav_bytes(audio: Audio) -> bytes:
-    """A clip as 16-bit WAV: larger than FLAC, but browsers can start anywhere in it."""
-    import soundfile
-
-    buffer = io.BytesIO()
-    soundfile.write(buffer, audio.samples, audio.sample_rate, format="WAV", subtype="PCM_16")
     return buffer.getvalue()
 
 
@@ -49,8 +41,3 @@ def spectrogram_png(audio: Audio, *, n_rows: int = 192) -> bytes:
         metadata={"Software": ""},
     )
     return buffer.getvalue()
-
-
-def data_url(content: bytes, mime_type: str) -> str:
-    """Bytes as a URL that carries them."""
-    return f"data:{mime_type};base64,{base64.b64encode(content).decode('ascii')}"
