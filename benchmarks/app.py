@@ -4,9 +4,9 @@ The app runs in a process of its own and is asked over the network as a browser 
 
 - From *Explain* to the whole result: a clip of 3 s, the bundled CNN, nine times after the
   first; each is the time until the last stage arrives.
-- 200 requests in sequence, and then 8 at once, five times: how many succeed, whether all give the
-  same page, and how much the server's resident memory grows from the twentieth request on (the
-  first ones fill caches).
+- 200 requests of 1 s in sequence, and then 8 at once, five times: how many succeed, whether all
+  give the same page, and how much the server's resident memory grows from the twentieth request on
+  (the first ones fill caches).
 
 Writes ``results/app.json``.
 """
@@ -29,7 +29,7 @@ import numpy as np
 RESULTS = Path(__file__).parent / "results"
 N_LATENCY, N_SEQUENCE, N_AT_ONCE, N_ROUNDS = 9, 200, 8, 5
 _WARM = 20
-_DURATION_S = 3.0
+_DURATION_S, _SHORT_S = 3.0, 1.0
 
 
 def memory_mb(pid: int) -> float:
@@ -38,16 +38,16 @@ def memory_mb(pid: int) -> float:
     return int(re.search(r"VmRSS:\s+(\d+) kB", text)[1]) * 1024 / 1e6
 
 
-def clip_of_3_s(folder: Path) -> Path:
-    """Two demo clips after each other, cut to 3 s."""
+def write_clip(folder: Path, duration_s: float) -> Path:
+    """Demo clips after each other, cut to a length."""
     import soundfile
 
     from cuelens.corpora import demo_corpus
 
     demo = demo_corpus()
     samples = np.concatenate([demo.audio(row).samples for row in (0, 1, 2)])
-    file = folder / "three.flac"
-    soundfile.write(file, samples[: round(_DURATION_S * 16_000)], 16_000)
+    file = folder / f"{duration_s:g}.flac"
+    soundfile.write(file, samples[: round(duration_s * 16_000)], 16_000)
     return file
 
 
@@ -69,7 +69,7 @@ def measure() -> dict[str, object]:
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        file = clip_of_3_s(folder)
+        file, short = write_clip(folder, _DURATION_S), write_clip(folder, _SHORT_S)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -95,7 +95,7 @@ def measure() -> dict[str, object]:
             memory, pages = [], set()
             began = time.perf_counter()
             for _ in range(N_SEQUENCE):
-                status, page = explained(client, file)
+                status, page = explained(client, short)
                 pages.add(page if "Explained" in status else status)
                 memory.append(memory_mb(server.pid))
             sequence_s = time.perf_counter() - began
@@ -103,7 +103,7 @@ def measure() -> dict[str, object]:
             for _ in range(N_ROUNDS):
                 with ThreadPoolExecutor(N_AT_ONCE) as pool:
                     clients = [Client(address, verbose=False) for _ in range(N_AT_ONCE)]
-                    for status, page in pool.map(explained, clients, [file] * N_AT_ONCE):
+                    for status, page in pool.map(explained, clients, [short] * N_AT_ONCE):
                         failed += "Explained" not in status
                         pages.add(page)
                 memory.append(memory_mb(server.pid))

@@ -11,6 +11,7 @@ import numpy as np
 
 from cuelens.models.base import Model, model_labels, model_name, model_output, predict
 from cuelens.models.contrast import contrast_columns
+from cuelens.threads import one_blas_thread
 from cuelens.typing import BoolArray, FloatArray
 
 _BATCH_SAMPLES = 8_000_000  # samples handed to the model at once: 32 MB of float32
@@ -69,7 +70,9 @@ class CoalitionGame:
         indices = sorted(new.values())
         for first in range(0, len(indices), self._batch):
             rows = keep[indices[first : first + self._batch]]
-            outputs = predict(self._model, list(self._components.mix(rows)))
+            with one_blas_thread():
+                mixed = list(self._components.mix(rows))
+            outputs = predict(self._model, mixed)
             for row, output in zip(rows, outputs, strict=True):
                 self._rows[row.tobytes()] = len(self._outputs)
                 self._keep.append(row)

@@ -23,7 +23,6 @@ import numpy as np
 import scipy.fft
 import scipy.signal
 
-from cuelens.threads import n_threads
 from cuelens.typing import FloatArray
 
 _HZ_PER_MEL = 200.0 / 3  # Slaney's scale below its break point
@@ -116,22 +115,30 @@ class LogMel:
         waveforms = np.asarray(waveforms, dtype=np.float32)
         half = self.n_fft // 2
         padded = np.pad(waveforms, [(0, 0)] * (waveforms.ndim - 1) + [(half, half)])
-        frames = np.lib.stride_tricks.sliding_window_view(padded, self.n_fft, axis=-1)
+        # One by one: frames and spectra of many waveforms at once would not fit into the cache.
+        n_frames = 1 + waveforms.shape[-1] // self.hop_length
+        powers = np.empty((*waveforms.shape[:-1], self.n_mels, n_frames), dtype=np.float32)
+        for place in np.ndindex(waveforms.shape[:-1]):
+            powers[place] = self._power(padded[place])
+        return powers
+
+    def _power(self, padded: FloatArray) -> FloatArray:
+        """Mel power of one waveform with half a frame of zeros on either side."""
+        frames = np.lib.stride_tricks.sliding_window_view(padded, self.n_fft)
         # The window is 0 outside its middle: leaving that out changes phases, not the power.
         first = (self.n_fft - self.win_length) // 2
-        frames = frames[..., :: self.hop_length, first : first + self.win_length]
+        frames = frames[:: self.hop_length, first : first + self.win_length]
         # In double precision, as librosa does: quiet cells beside loud ones would be rounded away.
-        spectrum = scipy.fft.rfft(
-            frames * _window(self.win_length), self.n_fft, axis=-1, workers=n_threads()
-        )
-        energy = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
+        spectrum = scipy.fft.rfft(frames * _window(self.win_length), self.n_fft, axis=-1)
+        energy = spectrum.real**2
+        energy += spectrum.imag**2
         filters = mel_filters(
             sample_rate=self.sample_rate,
             n_fft=self.n_fft,
             n_mels=self.n_mels,
             norm=self.mel_norm,
         )
-        return np.swapaxes(energy @ filters.T, -1, -2)
+        return (energy.astype(np.float32) @ filters.T).T
 
     def __call__(self, waveforms: FloatArray) -> FloatArray:
         """Log-mel spectrograms of equally long waveforms.

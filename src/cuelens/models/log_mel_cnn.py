@@ -15,7 +15,7 @@ from cuelens.models.base import softmax
 from cuelens.models.level import normalise_level
 from cuelens.models.network import NetworkInput
 from cuelens.models.waveforms import checked_waveforms
-from cuelens.threads import n_threads
+from cuelens.threads import n_threads, one_blas_thread
 from cuelens.typing import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -192,7 +192,8 @@ class LogMelCnn:
             rows = np.flatnonzero(lengths == length)
             for first in range(0, len(rows), _BATCH):
                 some = rows[first : first + _BATCH]
-                outputs[some] = self._equally_long(np.stack([waveforms[row] for row in some]))
+                with one_blas_thread():
+                    outputs[some] = self._equally_long(np.stack([waveforms[row] for row in some]))
         return outputs
 
     def _equally_long(self, waveforms: FloatArray) -> FloatArray:
