@@ -43,7 +43,7 @@ def plot_groups(group: Group, by: Grouping) -> Figure:
         plot_bars(ax, part["mean"], part["low"], part["high"], group.units)
         n_speakers = int(part["n_speakers"].max())
         ax.set_title(
-            f"{name}: {int(part['n_clips'].max())} clips, {n_speakers} "
+            f"{name}\n{int(part['n_clips'].max())} clips, {n_speakers} "
             f"speaker{'' if n_speakers == 1 else 's'}",
             fontsize=TEXT_PT,
         )
