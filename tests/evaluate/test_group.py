@@ -307,6 +307,7 @@ def test_command(tmp_path):
         "group.json",
         "group.jsonl",
         "group.png",
+        "report.html",
     }
     with pytest.raises(InputError, match="expected two groups and a comma"):
         run(*arguments, "--difference", "anger")

@@ -35,7 +35,7 @@ def plot_groups(group: Group, by: Grouping) -> Figure:
     names = group.groups(by)
     n_columns = min(_PER_ROW, len(names))
     n_rows = -(-len(names) // n_columns)
-    height = 0.45 + 0.15 * len(group.units)
+    height = 0.6 + 0.15 * len(group.units)
     figure = new_figure(PAGE_IN if n_columns > 1 else COLUMN_IN, 0.3 + n_rows * height)
     axes = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True).ravel()
     for ax, name in zip(axes, names, strict=False):
@@ -43,7 +43,7 @@ def plot_groups(group: Group, by: Grouping) -> Figure:
         plot_bars(ax, part["mean"], part["low"], part["high"], group.units)
         n_speakers = int(part["n_speakers"].max())
         ax.set_title(
-            f"{name}: {int(part['n_clips'].max())} clips, {n_speakers} "
+            f"{name}\n{int(part['n_clips'].max())} clips, {n_speakers} "
             f"speaker{'' if n_speakers == 1 else 's'}",
             fontsize=TEXT_PT,
         )
