@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from benchmarks import probing
 from benchmarks.alignment import markdown_alignment
+from benchmarks.app import markdown_app
 from benchmarks.cues import (
     markdown_agreement,
     markdown_honesty,
@@ -198,6 +199,14 @@ def test_two_workers_are_worth_it():
     assert found["same_results"]
     assert found["ratio"] >= 1.7
     assert f"two are {found['ratio']:.2f} times as fast as one" in page
+
+
+def test_the_app_bears_many_requests():
+    found = results_of("app")
+    page = (ROOT / "docs" / "app.md").read_text(encoding="utf-8")
+    assert markdown_app(found) in page
+    assert found["n_failed"] == 0
+    assert found["n_different_pages"] == 1
 
 
 def test_an_hour_is_gone_through_in_little_memory():
