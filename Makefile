@@ -16,6 +16,7 @@ test: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.timeline
+	$(BIN)/python -m benchmarks.app
 
 docs: $(VENV)/.docs
 	$(BIN)/python -m sphinx -W --keep-going --jobs=auto -b html docs docs/_build/html

@@ -251,7 +251,13 @@ def test_train_and_use(tmp_path):
 @pytest.mark.slow
 def test_demo_without_real_speech(tmp_path, monkeypatch):
     monkeypatch.delenv("CUELENS_DATA", raising=False)
-    result = run("demo", "--out", str(tmp_path / "demo"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "quick_to_ask.py").write_text(
+        "import numpy as np\n\n\ndef loud(waveforms):\n"
+        "    p = np.array([min(1.0, 5 * float(np.sqrt(np.mean(w**2)))) for w in waveforms])\n"
+        "    return np.column_stack([p, 1 - p])\n\n\nloud.labels = ('loud', 'quiet')\n"
+    )
+    result = run("demo", "--out", str(tmp_path / "demo"), "--model", "python:quick_to_ask:loud")
     assert result.exit_code == 0
     assert "synthetic speech" in result.output
     assert len(list((tmp_path / "demo").glob("*/report.html"))) == 10
