@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cuelens.app.limits import Limits
+from cuelens.app.page import without_folders
 from cuelens.app.serve import launch
 from cuelens.app.workbench import Workbench
 from cuelens.cli.main import app
@@ -61,3 +62,16 @@ def test_too_many_neutral_recordings(bench, tmp_path):
     audio = bench.clip(None, bench.demo_clips[0])
     with pytest.raises(InputError, match="3 neutral recordings; expected 2 at most"):
         next(bench.explained(audio, bench.models[0], neutral=["a.wav"] * 3))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("failed in /home/ann/lab/my_model.py:12: bad", "failed in my_model.py:12: bad"),
+        ("'/tmp/app x/c.wav': silent", "'/tmp/app x/c.wav': silent".replace("/tmp/", "")),
+        ("C:\\Users\\ann\\clip.wav: silent", "clip.wav: silent"),
+        ("p(a)/p(b), 3 dB/octave, hf:ORG/NAME", "p(a)/p(b), 3 dB/octave, hf:ORG/NAME"),
+    ],
+)
+def test_messages_show_no_folders(text, shown):
+    assert without_folders(text) == shown

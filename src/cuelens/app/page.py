@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -160,7 +161,7 @@ def _on_explain(workbench: Workbench) -> Callable[..., Iterator[tuple[Any, ...]]
             for token, view, report in stages:
                 said = "Explaining" if report.trust is None else "Explained"
                 took = time.perf_counter() - began
-                notes = "".join(f" {note}." for note in report.notes)
+                notes = without_folders("".join(f" {note}." for note in report.notes))
                 yield _status(f"{said} {report.clip_name} in {took:.1f} s.{notes}"), view, token
         except _FAILURES as error:
             yield workbench.error(_said(error)), gr.skip(), gr.skip()
@@ -334,6 +335,11 @@ def _watch(progress: Any) -> Any:
     return watch
 
 
+def without_folders(text: str) -> str:
+    """Text in which files keep their names only."""
+    return re.sub(r"(?<![\w/])(?:[A-Za-z]:)?[\\/](?:[^\s\\/:'\"]+[\\/])+", "", text)
+
+
 def _status(text: str) -> str:
     return f'<p class="status" role="status">{escape(text)}</p>'
 
@@ -342,7 +348,7 @@ def _said(error: Exception) -> str:
     """What went wrong, without folders of this machine."""
     if isinstance(error, OSError):
         return "a file could not be read or written; try again"
-    return " ".join(str(error).split())
+    return without_folders(" ".join(str(error).split()))
 
 
 def _script(name: str) -> str:

@@ -51,7 +51,6 @@ class Kept:
 
     report: ClipReport
     model: Model
-    model_name: str
     made: float = field(default_factory=time.monotonic)
 
 
@@ -187,7 +186,7 @@ class Workbench:
             watch=watch,
         )
         for report in stages:
-            self._keep(token, Kept(report=report, model=asked, model_name=model))
+            self._keep(token, Kept(report=report, model=asked))
             yield token, self._view(token, report), report
 
     def switched(self, token: str, part: str, off: Sequence[int]) -> str:
@@ -261,41 +260,38 @@ class Workbench:
             notes=notes,
         )
 
-    def curves(self, token: str, cue: str, *, watch: Watch = unwatched) -> str:
+    def curves(self, token: str, cue: str) -> str:
         """How the answer moves with the dose of a cue, with every version to hear."""
         kept = self._get(token)
         found = Interventions(cues=(cue,))
-        with watch(CUE_DOSES[cue].title, None):
-            result = found.explain(
-                kept.model, kept.report.audio, target=_own_target(kept.report.explanation)
-            )
+        result = found.explain(
+            kept.model, kept.report.audio, target=_own_target(kept.report.explanation)
+        )
         return self._main(
             "interventions.html", interventions_context(result, audio=kept.report.audio)
         )
 
-    def beside_clip(self, token: str, other: Audio, *, watch: Watch = unwatched) -> str:
+    def beside_clip(self, token: str, other: Audio) -> str:
         """The clip and another one side by side, for the same label."""
         kept = self._get(token)
         first = kept.report.explanation
         audios = (kept.report.audio, other.resample(kept.model.sample_rate))
         target = _own_target(first)
-        with watch("comparing", None):
-            found = compare_explanations(
-                *(EmoLime().explain(kept.model, audio, target=target) for audio in audios)
-            )
+        found = compare_explanations(
+            *(EmoLime().explain(kept.model, audio, target=target) for audio in audios)
+        )
         return self._main("comparison.html", comparison_context(found))
 
-    def beside_model(self, token: str, other: str, *, watch: Watch = unwatched) -> str:
+    def beside_model(self, token: str, other: str) -> str:
         """The clip explained for two models side by side."""
         kept = self._get(token)
         own, second = kept.report.explanation, self._model(other)
         audio = kept.report.audio.resample(second.sample_rate)
         label = _own_target(own)
         target = label if label in model_labels(second) else None
-        with watch("comparing", None):
-            if own.contrast is not None:
-                own = EmoLime().explain(kept.model, kept.report.audio, target=label)
-            explanations = (own, EmoLime().explain(second, audio, target=target))
+        if own.contrast is not None:
+            own = EmoLime().explain(kept.model, kept.report.audio, target=label)
+        explanations = (own, EmoLime().explain(second, audio, target=target))
         return self._main("models.html", models_context(explanations))
 
     def files(self, token: str) -> str:
