@@ -50,15 +50,27 @@ def read_journal(journal: Path, wanted: Mapping[str, Any]) -> dict[str, dict[str
         journal.write_text(json.dumps(wanted, sort_keys=True) + "\n", encoding="utf-8")
         return {}
     if held != wanted:
-        names = _different(held.get("settings", {}), wanted["settings"])
-        raise InputError(
-            f"{journal} is of a run with other settings ({', '.join(names)}); only the same run "
-            "goes on: give another folder, or delete the file to start again"
-        )
+        refuse_other_settings(journal, held.get("settings", {}), wanted["settings"])
     if len(whole) < len(content):
         with journal.open("r+b") as file:
             file.truncate(len(whole))
     return results
+
+
+def refuse_other_settings(file: Path, held: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Whether what a file says of its run is what is asked now.
+
+    Raises
+    ------
+    InputError
+        It is not; the message tells what differs.
+    """
+    names = _different(held, wanted)
+    if names:
+        raise InputError(
+            f"{file} is of a run with other settings ({', '.join(names)}); only the same run "
+            "goes on: give another folder, or delete the file to start again"
+        )
 
 
 def _different(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

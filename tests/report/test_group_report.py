@@ -13,7 +13,7 @@ import soundfile
 from cuelens import EmoLime, FrequencyBands
 from cuelens.corpora import Corpus
 from cuelens.evaluate import explain_group
-from cuelens.report.group_report import GroupDifference, write_group_report
+from cuelens.report.group_report import GroupDifference, corpus_sounds, write_group_report
 from cuelens.testing import BandModel, tone
 
 NASTY = "<script>alert(1)<"
@@ -43,7 +43,9 @@ def written(corpus, tmp_path_factory):
     difference = GroupDifference(
         first="anger", second="sadness", table=found.difference("anger", "sadness")
     )
-    write_group_report(folder / "report.html", found, corpora=[corpus], difference=difference)
+    write_group_report(
+        folder / "report.html", found, sounds=corpus_sounds([corpus]), difference=difference
+    )
     return found, folder, difference
 
 

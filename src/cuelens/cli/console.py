@@ -16,11 +16,14 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from cuelens.errors import CuelensError
 
@@ -40,16 +43,19 @@ def print_error(error: CuelensError) -> None:
 
 
 _ESTIMATE_AFTER_S = 5.0
+_ESTIMATE_FROM_S = 3.0  # of work after the first part
 _LONG_S = 60.0
 _AT_ONCE_S = 1.0
 
 
 @dataclass
 class _Stage:
-    """What is known of a task: when it began, how much an earlier run had done, what was said."""
+    """What is known of a task: its beginning, its first part, what an earlier run did, was said."""
 
     began_s: float
     resumed: float | None = None
+    first_s: float = 0.0
+    first: float | None = None
     told: bool = False
     ended: bool = False
 
@@ -90,13 +96,18 @@ class StageProgress(Progress):
         done, total = task.completed - stage.resumed, task.total or 0.0
         if stage.ended or done <= 0 or total <= 0:
             return
+        if stage.first is None:  # until then models were loaded, which says nothing of the rest
+            stage.first, stage.first_s = task.completed, passed_s
         in_log = not self.console.is_terminal
         if task.completed >= total:
             stage.ended = True
             if stage.told and in_log:
                 self._print(f"{task.description}: done in {rough(passed_s)}")
         elif not stage.told and passed_s >= _ESTIMATE_AFTER_S:
-            left_s = (total - task.completed) * passed_s / done
+            since_first = task.completed - stage.first
+            if since_first <= 0 or passed_s - stage.first_s < _ESTIMATE_FROM_S:
+                return
+            left_s = (total - task.completed) * (passed_s - stage.first_s) / since_first
             stage.told = in_log or left_s >= _LONG_S
             if stage.told:
                 self._print(
@@ -139,13 +150,37 @@ def _remove_empty(folders: list[Path]) -> None:
             return
 
 
+class RateColumn(ProgressColumn):
+    """How many a second, or a minute where that is less than one a second."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self._what = what
+
+    def render(self, task: Task) -> Text:
+        """As Rich's."""
+        speed = task.speed or 0.0
+        if not speed:
+            return Text("")
+        if speed >= 1.0:
+            return Text(f"{speed:.1f} {self._what}/s")
+        return Text(f"{60 * speed:.1f} {self._what}/min")
+
+
 @contextmanager
-def progress_bar() -> Iterator[Progress]:
-    """A progress bar on standard error that leaves nothing behind but how long it takes."""
+def progress_bar(rate_of: str | None = None) -> Iterator[Progress]:
+    """A progress bar on standard error that leaves nothing behind but how long it takes.
+
+    Parameters
+    ----------
+    rate_of : str or None
+        What is counted, to show how many are done a second.
+    """
     with StageProgress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
+        *([] if rate_of is None else [RateColumn(rate_of)]),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),

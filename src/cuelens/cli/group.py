@@ -96,7 +96,7 @@ def group(
     from cuelens.evaluate.explainers import explainer_named
     from cuelens.evaluate.group import explain_group
     from cuelens.models import load_model
-    from cuelens.report.group_report import GroupDifference, write_group_report
+    from cuelens.report.group_report import GroupDifference, corpus_sounds, write_group_report
 
     compared = None if difference is None else tuple(difference.split(","))
     if compared is not None and len(compared) != 2:
@@ -134,7 +134,11 @@ def group(
         _print_difference(table, first, second)
         difference_found = GroupDifference(first=first, second=second, table=table)
     page = write_group_report(
-        out_dir / "report.html", found, by=by.value, corpora=corpora, difference=difference_found
+        out_dir / "report.html",
+        found,
+        by=by.value,
+        sounds=corpus_sounds(corpora),
+        difference=difference_found,
     )
     out.print(f"  report: {page}", markup=False, highlight=False, soft_wrap=True)
 

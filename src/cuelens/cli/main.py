@@ -21,7 +21,9 @@ from cuelens.cli.group import group
 from cuelens.cli.intervene import intervene
 from cuelens.cli.models import models
 from cuelens.cli.probe import probe
+from cuelens.cli.report import report
 from cuelens.cli.reproduce import reproduce_app
+from cuelens.cli.run import run
 from cuelens.cli.timeline import timeline
 from cuelens.cli.train import train
 from cuelens.errors import CuelensError, CuelensWarning
@@ -39,6 +41,8 @@ app.command()(intervene)
 app.command()(cues)
 app.command()(group)
 app.command()(compare)
+app.command()(run)
+app.command()(report)
 app.command()(probe)
 app.command()(timeline)
 app.command()(demo)
@@ -86,7 +90,7 @@ def main() -> None:
     except SystemExit as ended:  # Typer ends so where Ctrl-C was pressed
         if ended.code == _INTERRUPTED:
             err.print(
-                "interrupted; evaluations, reproductions and probes keep what is finished and go "
+                "interrupted; runs, evaluations, reproductions and probes keep what is finished and go "
                 "on where they stopped when the same command is run again"
             )
         raise

@@ -39,6 +39,7 @@ from cuelens.explain import Explanation
 from cuelens.explain.explanation import dump_json
 from cuelens.models.base import Model, default_target, label_index, model_labels, model_output
 from cuelens.typing import FloatArray
+from cuelens.units import Unit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 N_SHARES = 10
 SCHEMA_VERSION = 1
 TRUTH = "truth"
+UNKNOWN = "unknown"
 Grouping = Literal["emotion", "speaker", "corpus", "answer", "correct"]
 
 
@@ -58,9 +60,9 @@ class Group:
     Parameters
     ----------
     frame : DataFrame
-        One row a clip and unit: corpus, clip, start_s, speaker, sentence, emotion, answer, correct
-        ("right" or "wrong", of a regressor "unknown"), target, unit, place (order of the units),
-        low_hz, high_hz, weight.
+        One row a clip and unit: corpus, clip, start_s, speaker, sentence, emotion ("unknown"
+        without a label), answer, correct ("right" or "wrong", of a regressor "unknown"), target,
+        unit, place (order of the units), low_hz, high_hz, weight.
     about : dict
         What was explained, and with what.
     """
@@ -92,6 +94,11 @@ class Group:
         if self.frame[by].isna().any():
             raise InputError(f"some clips have no {by}; expected one for each: group otherwise")
         return tuple(sorted(self.frame[by].unique()))
+
+    @property
+    def usual_grouping(self) -> Grouping:
+        """By emotion where the clips have labels, else by answer."""
+        return "answer" if set(self.frame["emotion"]) == {UNKNOWN} else "emotion"
 
     def views(self, by: Grouping = "emotion") -> tuple[Grouping, ...]:
         """How else the clips can be grouped: ``by`` first, then what has several groups."""
@@ -318,7 +325,7 @@ class Group:
 
 def _voices(frame: pd.DataFrame) -> pd.Series[Any]:
     """Speakers by corpus and name, as names occur in several corpora; missing where not known."""
-    return (frame["corpus"] + " " + frame["speaker"]).where(frame["speaker"].notna())
+    return (frame["corpus"] + " " + frame["speaker"].astype("str")).where(frame["speaker"].notna())
 
 
 def explain_group(
@@ -428,8 +435,15 @@ def corresponding_units(explanation: Explanation) -> list[dict[str, Any]]:
     InputError
         Units of another kind, such as cells of time and frequency.
     """
-    duration_s = explanation.clip.duration_s
-    units, weights = explanation.units, explanation.target_weights
+    return corresponding(
+        explanation.units, explanation.target_weights, duration_s=explanation.clip.duration_s
+    )
+
+
+def corresponding(
+    units: Sequence[Unit], weights: FloatArray, *, duration_s: float
+) -> list[dict[str, Any]]:
+    """As `corresponding_units`, from the units, their weights and the length of the clip."""
     if all(unit.start_s <= 0.01 and unit.end_s >= duration_s - 0.01 for unit in units):
         return [
             {
@@ -509,7 +523,7 @@ def _explain_clip(
             "sentence": None if pd.isna(clip["sentence"]) else str(clip["sentence"]),
             "emotion": str(clip["emotion"]),
             "answer": answer,
-            "correct": "unknown" if model_output(model) == "value" else correct,
+            "correct": UNKNOWN if model_output(model) == "value" else correct,
             "target": found.target,
         },
         "units": corresponding_units(found),

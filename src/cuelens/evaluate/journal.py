@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from pathlib import Path
 from pickle import PicklingError
 from typing import Any
 
 from cuelens.errors import CuelensError, InputError
 from cuelens.journal_file import appending, read_journal
-from cuelens.threads import THREAD_VARIABLES
+from cuelens.threads import begin_worker, one_thread_each
 
 Result = dict[str, Any]
 
@@ -112,7 +109,7 @@ def _results(
         return
     context = multiprocessing.get_context("spawn")
     with (
-        _one_thread_each(),
+        one_thread_each(),
         ProcessPoolExecutor(
             min(n_workers, len(keys)),
             mp_context=context,
@@ -155,32 +152,4 @@ def _start_worker(work: Callable[..., Result], shared: tuple[Any, ...]) -> None:
     """Keep what all tasks share; one thread in libraries that count their own."""
     global _in_worker  # noqa: PLW0603 (one copy a process)
     _in_worker = work, shared
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    try:
-        import torch
-    except ImportError:
-        return
-    torch.set_num_threads(1)
-
-
-def _end_with_parent() -> None:
-    """A worker whose run was killed would otherwise finish its task for nobody."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """What new processes are told about threads."""
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    begin_worker()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cuelens.audio import Audio
 from cuelens.corpora import Corpus, canonical_emotion
 from cuelens.errors import CuelensError, InputError
 from cuelens.evaluate.group import TRUTH, Group, Grouping
@@ -26,6 +27,22 @@ _TITLES = {
 }
 
 
+Sounds = Callable[[str, str, float], Audio]
+"""From the name of a corpus, the path of a file and a start in s to the sound of a clip."""
+
+
+def corpus_sounds(corpora: Sequence[Corpus]) -> Sounds:
+    """The sounds of clips of corpora."""
+    named = {corpus.name: corpus for corpus in corpora}
+
+    def sound(name: str, clip: str, start_s: float) -> Audio:
+        table = named[name].table
+        rows = np.flatnonzero((table["file"].astype(str) == clip) & (table["start"] == start_s))
+        return named[name].audio(int(rows[0]))
+
+    return sound
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GroupDifference:
     """Two groups and how they differ, as `Group.difference` returns it."""
@@ -40,7 +57,7 @@ def write_group_report(
     group: Group,
     *,
     by: Grouping = "emotion",
-    corpora: Sequence[Corpus] = (),
+    sounds: Sounds | None = None,
     difference: GroupDifference | None = None,
 ) -> Path:
     """Write the page of a group: one file that works offline.
@@ -52,8 +69,9 @@ def write_group_report(
     group : Group
     by : str
         The grouping shown first; those by emotion, speaker, corpus and right or wrong follow.
-    corpora : sequence of Corpus
-        Where the clips are from; of the most typical ones, those found there have a player.
+    sounds : callable or None
+        Gives the sound of a clip by its corpus, file and start in s (see `corpus_sounds`), for
+        players of the most typical clips; None: no players.
     difference : GroupDifference or None
 
     Returns
@@ -61,7 +79,7 @@ def write_group_report(
     Path
     """
     page = page_templates().get_template("group.html")
-    context = group_context(group, by=by, corpora=corpora, difference=difference)
+    context = group_context(group, by=by, sounds=sounds, difference=difference)
     file = Path(file)
     file.write_text(page.render(**context), encoding="utf-8")
     return file
@@ -71,14 +89,14 @@ def group_context(
     group: Group,
     *,
     by: Grouping = "emotion",
-    corpora: Sequence[Corpus] = (),
+    sounds: Sounds | None = None,
     difference: GroupDifference | None = None,
 ) -> dict[str, Any]:
     """What the template of a group needs."""
     about = {"corpora": [], "failed": {}, "seed": 0, "explainer": "", "versions": {}, **group.about}
     target = about.get("target")
     clips = group.frame.drop_duplicates(["corpus", "clip", "start_s"])
-    sounds = _Sounds(corpora)
+    players = _Players(sounds)
     return {
         "about": about,
         "n_clips": group.n_clips,
@@ -87,7 +105,7 @@ def group_context(
         ),
         "account": _account(clips),
         "confusion": _confusion(group, clips),
-        "views": [_view(group, name, sounds) for name in group.views(by)],
+        "views": [_view(group, name, players) for name in group.views(by)],
         "difference": None if difference is None else _difference(difference),
     }
 
@@ -134,7 +152,7 @@ def _same(emotion: str, label: str) -> bool:
         return label == emotion
 
 
-def _view(group: Group, by: Grouping, sounds: _Sounds) -> dict[str, Any]:
+def _view(group: Group, by: Grouping, players: _Players) -> dict[str, Any]:
     means = group.means(by)
     ends = means[["mean", "low", "high"]].abs().to_numpy()
     reach = max(float(np.nanmax(ends)), 1e-9)
@@ -151,7 +169,7 @@ def _view(group: Group, by: Grouping, sounds: _Sounds) -> dict[str, Any]:
                 "n_clips": int(part["n_clips"].max()),
                 "n_speakers": int(part["n_speakers"].max()),
                 "rows": [_bar(row, reach) for row in _high_to_low(part)],
-                "typical": _typical(typical[name], sounds),
+                "typical": _typical(typical[name], players),
             }
             for name, part in means.groupby("group", sort=False)
         ],
@@ -180,12 +198,12 @@ def _bar(row: Mapping[str, Any], reach: float) -> dict[str, Any]:
     }
 
 
-def _typical(row: Mapping[Any, Any], sounds: _Sounds) -> dict[str, Any]:
+def _typical(row: Mapping[Any, Any], players: _Players) -> dict[str, Any]:
     return {
         **{key: row[key] for key in ("emotion", "answer", "distance")},
         "speaker": None if pd.isna(row["speaker"]) else row["speaker"],
         "clip": Path(row["clip"]).name,
-        "url": sounds.url(row["corpus"], row["clip"], row["start_s"]),
+        "url": players.url(row["corpus"], row["clip"], row["start_s"]),
     }
 
 
@@ -204,11 +222,11 @@ def _difference(difference: GroupDifference) -> dict[str, Any]:
     }
 
 
-class _Sounds:
-    """Clips of corpora as data URLs, each read once."""
+class _Players:
+    """Clips as data URLs, each read once."""
 
-    def __init__(self, corpora: Sequence[Corpus]) -> None:
-        self._corpora = {corpus.name: corpus for corpus in corpora}
+    def __init__(self, sounds: Sounds | None) -> None:
+        self._sounds = sounds
         self._urls: dict[tuple[str, str, float], str | None] = {}
 
     def url(self, corpus: str, clip: str, start_s: float) -> str | None:
@@ -217,13 +235,10 @@ class _Sounds:
             self._urls[key] = self._read(*key)
         return self._urls[key]
 
-    def _read(self, name: str, clip: str, start_s: float) -> str | None:
-        corpus = self._corpora.get(name)
-        if corpus is None:
+    def _read(self, corpus: str, clip: str, start_s: float) -> str | None:
+        if self._sounds is None:
             return None
-        table = corpus.table
-        rows = np.flatnonzero((table["file"].astype(str) == clip) & (table["start"] == start_s))
         try:
-            return data_url(flac_bytes(corpus.audio(int(rows[0]))), "audio/flac")
-        except (IndexError, CuelensError):  # gone since it was explained: the page does without
+            return data_url(flac_bytes(self._sounds(corpus, clip, start_s)), "audio/flac")
+        except CuelensError:  # gone since it was explained: the page does without
             return None
