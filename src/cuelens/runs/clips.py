@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -60,7 +59,7 @@ class RunClip:
         """Columns clip, file, start_s, end_s, speaker, emotion, sentence."""
         known = {"clip": self.index, **vars(self)}
         del known["index"]
-        known["file"] = os.fsencode(self.file).decode("utf-8", "replace")
+        known["file"] = shown_path(self.file)
         return known
 
 
@@ -88,6 +87,11 @@ class RunClips:
         """One row a clip: clip, file, start_s, end_s, speaker, emotion, sentence."""
         frame = pd.DataFrame([clip.to_row() for clip in self.clips])
         return frame.astype({"clip": "int64", "start_s": "float64", "end_s": "float64"})
+
+
+def shown_path(file: str) -> str:
+    """A path as text that every table takes, also where its bytes are no UTF-8."""
+    return file.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def find_clips(source: str | Path | Corpus | Iterable[str | Path]) -> RunClips:

@@ -118,7 +118,7 @@ def _check_workers(client: Any, clip: RunClip) -> None:
             "ADDRESS --nworkers N --nthreads 1`"
         ) from error
     own = versions_here()
-    for worker, found in client.run(versions_here, on_error="return").items():
+    for worker, found in _versions_there(client).items():
         if isinstance(found, Exception):
             raise InputError(f"worker {worker} has no cuelens that works ({found!r}); install it")
         other = [f"{name} {found.get(name)}" for name in own if found.get(name) != own[name]]
@@ -133,6 +133,11 @@ def _check_workers(client: Any, clip: RunClip) -> None:
             f"worker {unread[0]} finds no file {clip.file}; expected recordings on a disk that all "
             "machines share, under the same path"
         )
+
+
+def _versions_there(client: Any) -> dict[str, Any]:
+    found: dict[str, Any] = client.run(versions_here, on_error="return")
+    return found
 
 
 def _is_there(file: str) -> bool:

@@ -168,7 +168,7 @@ class RunFolder:
 
     def _seal(self, number: int) -> None:
         """Write a shard whose clips are all finished, and remove its journal."""
-        shard = self._open.pop(number)
+        shard = self._open[number]
         entries = [shard.entries[index] for index in self._indices(number)]
         rows = [row for entry in entries for row in self._complete(entry)]
         table = pa.Table.from_pylist(rows, schema=pa.schema(list(schema(self.columns).items())))
@@ -177,7 +177,7 @@ class RunFolder:
         pq.write_table(table, part, compression="zstd")
         _to_disk(part)
         part.replace(file)
-        shard.close()
+        self._open.pop(number).close()
         shard.file.unlink()
 
     def _complete(self, entry: Mapping[str, Any]) -> list[Row]:
@@ -185,8 +185,8 @@ class RunFolder:
         clip = self.clips.clips[entry["clip"]]
         known = {**clip.to_row(), "status": OK, "reason": None}
         if entry["reason"] is not None:
-            return [{**known, "status": FAILED, "reason": entry["reason"]}]
-        return [{**known, **_nan_is_null(row)} for row in entry["rows"]]
+            return [_storable({**known, "status": FAILED, "reason": entry["reason"]})]
+        return [_storable({**known, **row}) for row in entry["rows"]]
 
     def _indices(self, number: int) -> range:
         first = number * self.shard_clips
@@ -230,10 +230,15 @@ class _Unfinished:
         self._stream.close()
 
 
-def _nan_is_null(row: Mapping[str, Any]) -> Row:
-    """In tables, what is not known is null: databases count NaN as the largest number."""
-    unknown = {name for name, value in row.items() if isinstance(value, float) and isnan(value)}
-    return {**row, **dict.fromkeys(unknown)}
+def _storable(row: Mapping[str, Any]) -> Row:
+    """NaN as null, for databases count NaN as the largest number; text as UTF-8 has it."""
+
+    def stored(value: Any) -> Any:
+        if isinstance(value, float) and isnan(value):
+            return None
+        return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+    return {name: stored(value) for name, value in row.items()}
 
 
 def schema(columns: Mapping[str, pa.DataType]) -> dict[str, pa.DataType]:

@@ -44,37 +44,65 @@ def local_outcomes(job: Job, clips: Iterable[RunClip], *, n_workers: int) -> Ite
     becomes a failed one instead of a stop.
     """
     _check_can_be_sent(job)
-    waiting, suspects = deque(clips), deque[RunClip]()
-    deaths: dict[int, int] = {}
+    waiting = iter(clips)
     n_finished = n_killed = 0
-    while waiting or suspects:
-        alone = bool(suspects)
-        queue, at_once = (suspects, 1) if alone else (waiting, _QUEUED * n_workers)
-        in_work: dict[Future[Outcome], RunClip] = {}
-        with _pool(1 if alone else n_workers) as pool:
-            try:
-                while queue or in_work:
-                    while queue and len(in_work) < at_once:
-                        clip = queue[0]
-                        in_work[_submitted(pool, job, clip)] = queue.popleft()
-                    for future in wait(in_work, return_when=FIRST_COMPLETED).done:
-                        outcome = future.result()
-                        del in_work[future]
-                        n_finished += 1
-                        yield outcome
-            except BrokenProcessPool:
-                for clip in sorted(in_work.values(), key=lambda clip: clip.index):
-                    deaths[clip.index] = deaths.get(clip.index, 0) + alone
-                    if deaths[clip.index] < MAX_DEATHS:
-                        suspects.append(clip)
-                        continue
-                    n_killed += 1
-                    if not n_finished and n_killed == MAX_DEATHS:
-                        raise InputError(
-                            "processes end before they finish a clip, without a message; expected "
-                            "enough memory for the model: try --workers 1"
-                        ) from None
-                    yield killed(clip, "its process")
+    while True:
+        lost: list[RunClip] = []
+        for outcome in _until_lost(job, waiting, lost, n_workers=n_workers, queued=_QUEUED):
+            n_finished += 1
+            yield outcome
+        if not lost:
+            return
+        suspects = deque(sorted(lost, key=lambda clip: clip.index))
+        deaths = dict.fromkeys((clip.index for clip in lost), 0)
+        while suspects:
+            lost.clear()
+            for outcome in _until_lost(job, _taken_from(suspects), lost, n_workers=1, queued=1):
+                n_finished += 1
+                yield outcome
+            for clip in lost:
+                deaths[clip.index] += 1
+                if deaths[clip.index] < MAX_DEATHS:
+                    suspects.append(clip)
+                    continue
+                n_killed += 1
+                if not n_finished and n_killed == MAX_DEATHS:
+                    raise InputError(
+                        "processes end before they finish a clip, without a message; expected "
+                        "enough memory for the model: try --workers 1"
+                    )
+                yield killed(clip, "its process")
+
+
+def _until_lost(
+    job: Job, clips: Iterator[RunClip], lost: list[RunClip], *, n_workers: int, queued: int
+) -> Iterator[Outcome]:
+    """Outcomes until all clips are done, or a process is lost: ``lost`` then has what it had.
+
+    No more than ``queued`` clips a worker are taken at a time.
+    """
+    held: dict[int, RunClip] = {}
+    futures: set[Future[Outcome]] = set()
+    with _pool(n_workers) as pool:
+        try:
+            while True:
+                while len(held) < queued * n_workers and (clip := next(clips, None)) is not None:
+                    held[clip.index] = clip
+                    futures.add(_submitted(pool, job, clip))
+                if not held:
+                    return
+                done, futures = wait(futures, return_when=FIRST_COMPLETED)
+                for future in done:
+                    outcome = future.result()
+                    del held[outcome.index]
+                    yield outcome
+        except BrokenProcessPool:
+            lost.extend(held.values())
+
+
+def _taken_from(clips: deque[RunClip]) -> Iterator[RunClip]:
+    while clips:
+        yield clips.popleft()
 
 
 def killed(clip: RunClip, what: str) -> Outcome:
