@@ -13,6 +13,7 @@ import pandas as pd
 from cuelens.corpora import Corpus, canonical_emotion
 from cuelens.errors import CuelensError, InputError
 from cuelens.evaluate.group import TRUTH, Group, Grouping
+from cuelens.evaluate.group_cues import CueComparison
 from cuelens.evaluate.intervals import MIN_CLUSTERS
 from cuelens.report.clip_page import page_templates
 from cuelens.report.encode import data_url, flac_bytes
@@ -42,6 +43,7 @@ def write_group_report(
     by: Grouping = "emotion",
     corpora: Sequence[Corpus] = (),
     difference: GroupDifference | None = None,
+    cue_differences: Sequence[CueComparison] = (),
 ) -> Path:
     """Write the page of a group: one file that works offline.
 
@@ -55,13 +57,17 @@ def write_group_report(
     corpora : sequence of Corpus
         Where the clips are from; of the most typical ones, those found there have a player.
     difference : GroupDifference or None
+    cue_differences : sequence of CueComparison
+        As from :meth:`~cuelens.evaluate.group.Group.cue_differences`.
 
     Returns
     -------
     Path
     """
     page = page_templates().get_template("group.html")
-    context = group_context(group, by=by, corpora=corpora, difference=difference)
+    context = group_context(
+        group, by=by, corpora=corpora, difference=difference, cue_differences=cue_differences
+    )
     file = Path(file)
     file.write_text(page.render(**context), encoding="utf-8")
     return file
@@ -73,6 +79,7 @@ def group_context(
     by: Grouping = "emotion",
     corpora: Sequence[Corpus] = (),
     difference: GroupDifference | None = None,
+    cue_differences: Sequence[CueComparison] = (),
 ) -> dict[str, Any]:
     """What the template of a group needs."""
     about = {"corpora": [], "failed": {}, "seed": 0, "explainer": "", "versions": {}, **group.about}
@@ -89,6 +96,8 @@ def group_context(
         "confusion": _confusion(group, clips),
         "views": [_view(group, name, sounds) for name in group.views(by)],
         "difference": None if difference is None else _difference(difference),
+        "cues": [_cues(one) for one in cue_differences],
+        "baseline": _baseline(group),
     }
 
 
@@ -164,7 +173,7 @@ def _high_to_low(part: pd.DataFrame) -> list[Any]:
     return (part[::-1] if bands else part).to_dict("records")
 
 
-def _bar(row: Mapping[str, Any], reach: float) -> dict[str, Any]:
+def _bar(row: Mapping[Any, Any], reach: float) -> dict[str, Any]:
     known = bool(np.isfinite(row["low"]) and np.isfinite(row["high"]))
     return {
         "unit": row["unit"],
@@ -202,6 +211,36 @@ def _difference(difference: GroupDifference) -> dict[str, Any]:
             {**row, "known": bool(np.isfinite(row["low"]))} for row in rows.to_dict("records")
         ],
     }
+
+
+def _cues(found: CueComparison) -> dict[str, Any]:
+    ends = found.table[["effect", "low", "high"]].abs().to_numpy()
+    reach = max(float(np.nanmax(ends, initial=0.0)), 1e-9)
+    return {
+        "first": found.first,
+        "second": found.second,
+        "within": found.within,
+        "account": found.account,
+        "reach": reach,
+        "what": "pairs" if found.table["paired"].any() else "clips",
+        "rows": [
+            {
+                **{str(name): value for name, value in row.items()},
+                **_bar(row | {"mean": row["effect"]}, reach),
+                "unit": row["unit"].partition(" above ")[0],
+            }
+            for row in found.table.to_dict("records")
+        ],
+    }
+
+
+def _baseline(group: Group) -> str:
+    """What the cues of clips were compared with, and how many of them."""
+    if group.cues.empty:
+        return ""
+    clips = group.cues.drop_duplicates(["corpus", "clip", "start_s"])
+    counts = clips["baseline"].value_counts()
+    return ", ".join(f"{name} ({n} clip{'' if n == 1 else 's'})" for name, n in counts.items())
 
 
 class _Sounds:
