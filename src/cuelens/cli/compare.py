@@ -78,7 +78,7 @@ def compare(
     from cuelens.evaluate.explainers import applies, explainer_named, looks_inside
     from cuelens.explain import compare as compare_explanations
     from cuelens.explain.explanation import dump_json
-    from cuelens.explain.figure_style import save_figures
+    from cuelens.figure_style import save_figures
     from cuelens.models import load_model
     from cuelens.report.comparison_report import write_comparison_report
     from cuelens.report.models_report import write_models_report

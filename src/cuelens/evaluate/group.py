@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from cuelens.explain.figure_style import FigureFormat
+    from cuelens.figure_style import FigureFormat
 
 N_SHARES = 10
 SCHEMA_VERSION = 1
@@ -306,7 +306,7 @@ class Group:
         figures : {"png", "svg", "pdf"}
         """
         from cuelens.evaluate.group_figure import plot_cue_differences
-        from cuelens.explain.figure_style import remove_figure, save_figures
+        from cuelens.figure_style import remove_figure, save_figures
 
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cuelens.explain.figure_style import (
+from cuelens.explain.figures import AGAINST, NEUTRAL, SUPPORTS
+from cuelens.figure_style import (
     COLUMN_IN,
     PAGE_IN,
     SMALL_PT,
@@ -15,7 +16,6 @@ from cuelens.explain.figure_style import (
     new_figure,
     styled,
 )
-from cuelens.explain.figures import AGAINST, NEUTRAL, SUPPORTS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
