@@ -430,6 +430,12 @@ class DoseResponses:
         """The result as JSON text, NaN as null."""
         return dump_json(self.to_dict())
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the figure and the account."""
+        from cuelens.explain.explanation_html import interventions_html
+
+        return interventions_html(self)
+
     def plot(self) -> Figure:
         """Draw the target's output against the dose, a panel a cue."""
         from cuelens.explain.figures import plot_dose_responses

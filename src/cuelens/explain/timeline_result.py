@@ -249,6 +249,12 @@ class Timeline:
         except (KeyError, TypeError) as error:
             raise InputError(f"timeline is incomplete or damaged: {error!r}") from error
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows; see :func:`~cuelens.explain.explanation_html.timeline_html`."""
+        from cuelens.explain.explanation_html import timeline_html
+
+        return timeline_html(self)
+
     def plot(self) -> Figure:
         """Speech, a lane a label, and the weights over time and frequency, one above the other."""
         from cuelens.explain.timeline_figure import plot_timeline
