@@ -55,6 +55,22 @@ def test_folders_and_style_sheets_are_checked(extension, tmp_path):
     assert problems == ["a.html names the folder /home/me", "b.css fetches //a.example/f"]
 
 
+def test_pages_of_earlier_builds_are_passed_over(extension, tmp_path):
+    for name in ("a.html", "gone/b.html", "gallery/c.html", "_sources/gallery/c.md.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("<p>/home/me</p>", encoding="utf-8")
+    (tmp_path / "jupyter_execute" / "gone").mkdir(parents=True)
+    (tmp_path / "jupyter_execute" / "gone" / "b.ipynb").write_text("/home/me", encoding="utf-8")
+    check = extension("offline").check_pages
+    problems = check(tmp_path, ("/home/me",), pages={"a", "gallery/c"})
+    assert [problem.split()[0] for problem in problems] == [
+        "_sources/gallery/c.md.txt",
+        "a.html",
+        "gallery/c.html",
+    ]
+    assert len(check(tmp_path, ("/home/me",))) == 5
+
+
 def test_formulas_become_mathml(extension):
     mathml = extension("mathml").mathml
     found = mathml(r"\frac{a}{b}", None, block=True)

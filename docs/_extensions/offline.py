@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Collection
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,14 @@ _FETCHED = {
     "video": ("src", "poster"),
 }
 _NOT_FETCHED = {"alternate", "author", "canonical", "help", "license", "next", "prev", "search"}
+_OF_SOURCES = {"_sources", "jupyter_execute"}
 _REMOTE = re.compile(r"(?:^|[\s,])(?:https?:)?//", re.IGNORECASE)
 _INSIDE = re.compile(r"data:\S*", re.IGNORECASE)
 _IN_STYLES = re.compile(
     r"""(?:@import\s+|url\(\s*)(?:url\(\s*)?["']?((?:https?:)?//[^"')\s]+)""", re.IGNORECASE
 )
+
+_pages_made: dict[str, set[str]] = {}  # by folder
 
 
 class _Fetches(HTMLParser):
@@ -71,11 +75,27 @@ def fetched_from_elsewhere(page: str) -> list[str]:
     return parser.found
 
 
-def check_pages(folder: Path, private: tuple[str, ...]) -> list[str]:
-    """What is wrong with the pages and style sheets of a folder, a line each."""
+def _page_of(file: Path) -> str | None:
+    """Name of the page that a page, source or notebook belongs to; None for other files."""
+    parts = file.with_name(file.name.partition(".")[0]).parts
+    if parts[0] in _OF_SOURCES:
+        return "/".join(parts[1:])
+    return "/".join(parts) if file.suffix == ".html" else None
+
+
+def check_pages(
+    folder: Path, private: tuple[str, ...], *, pages: Collection[str] | None = None
+) -> list[str]:
+    """What is wrong with the pages and style sheets of a folder, a line each.
+
+    With the names of ``pages`` ("gallery/lime"), pages, sources and notebooks of other names are
+    passed over: a folder keeps what earlier builds wrote.
+    """
     problems = []
     for file in sorted(folder.rglob("*")):
         if file.suffix not in {".css", ".html", ".ipynb", ".txt"}:
+            continue
+        if pages is not None and _page_of(file.relative_to(folder)) not in (None, *pages):
             continue
         text, name = file.read_text(encoding="utf-8"), file.relative_to(folder)
         fetched = []
@@ -88,11 +108,17 @@ def check_pages(folder: Path, private: tuple[str, ...]) -> list[str]:
     return problems
 
 
+def _note_page(app: Sphinx, page: str, *_: Any) -> None:
+    """Remember a page that is being written, such as the index, which is no document."""
+    _pages_made.setdefault(str(app.outdir), set()).add(page)
+
+
 def _check(app: Sphinx, error: Exception | None) -> None:
     if error is not None or app.builder.format != "html":
         return
     private = {str(Path(app.srcdir).parent), sys.prefix, str(Path.home())} - {"/", "/usr"}
-    problems = check_pages(Path(app.outdir), tuple(sorted(private)))
+    pages = set(app.env.found_docs) | _pages_made.pop(str(app.outdir), set())
+    problems = check_pages(Path(app.outdir), tuple(sorted(private)), pages=pages)
     if problems:
         raise ExtensionError(
             f"{len(problems)} problems of pages that should stand alone:\n" + "\n".join(problems)
@@ -101,5 +127,6 @@ def _check(app: Sphinx, error: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Check the pages when all are written."""
+    app.connect("html-page-context", _note_page)
     app.connect("build-finished", _check)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import soundfile
 import typer
+from tests.figure_checks import check_figure
 from typer.testing import CliRunner
 
 from cuelens import EmoLime, FrequencyBands, InputError
@@ -166,6 +167,7 @@ def test_mean_curves_are_means_of_curves(result):
 def test_saved_as_json_table_and_figure(result, tmp_path):
     file = result.save(tmp_path / "out")
     found = json.loads(file.read_text("utf-8"))
+    check_figure(result.plot())
     assert found["schema_version"] == 1
     assert found["n_clips"] == 6
     assert len(found["summary"]) == 63

@@ -303,6 +303,8 @@ def test_command(tmp_path):
     assert not (tmp_path / "out" / "difference.csv").exists()
     assert {file.name for file in (tmp_path / "out").iterdir()} == {
         "clips.csv",
+        "cue_differences.png",
+        "cues.csv",
         "group.csv",
         "group.json",
         "group.jsonl",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from tests.figure_checks import check_figure
 
 from cuelens.corpora import demo_corpus
 from cuelens.errors import CuelensWarning, InputError
@@ -160,6 +161,7 @@ def test_a_model_that_cannot_tell_makes_its_case_void(tmp_path):
 def test_files(tmp_path):
     found = planted(tmp_path)
     found.save(tmp_path / "out")
+    check_figure(found.plot())
     names = {file.name for file in (tmp_path / "out").iterdir()}
     assert names == {"planted.json", "leaderboard.csv", "clips.csv", "planted.png"}
     assert found.to_dict()["leaderboard"][0]["explainer"] == "shapley"

@@ -13,6 +13,7 @@ import scipy.stats
 import soundfile
 import torch
 import typer
+from tests.figure_checks import check_figure
 from torch import nn
 from typer.testing import CliRunner
 
@@ -497,6 +498,7 @@ def test_saved_tables_and_figure(found, tmp_path):
     np.testing.assert_allclose(agreement["value"], found.agreement["value"])
     assert set(agreement["moments"]) == set(MOMENTS)
     figure = plot_beyond_saliency(found)
+    check_figure(figure)
     left, right = figure.axes
     ticks = [label.get_text() for label in left.get_yticklabels()]
     assert [tick.split("\n")[0] for tick in ticks] == [
@@ -537,7 +539,7 @@ def test_demo_clips_with_the_bundled_network():
     overlap = found.overlap[found.overlap["n_clips"] > 0]
     assert len(overlap) == 2 * (2 * 3 + 2)  # all, and right or wrong; ways, and between ways
     assert overlap["iou"].between(0, 1).all()
-    assert plot_beyond_saliency(found).axes
+    check_figure(plot_beyond_saliency(found))
 
 
 def test_clips_that_fail_are_counted(corpus, model, tmp_path):

@@ -13,6 +13,7 @@ import pytest
 import scipy.stats
 import soundfile
 import typer
+from tests.figure_checks import check_figure
 from typer.testing import CliRunner
 
 from cuelens import EmoLime, FrequencyBands, InputError
@@ -408,6 +409,7 @@ def test_saved_drawn_and_continued(network, voices, tmp_path):
     assert content["gate"]["model"] == "torch"
     assert len(pd.read_csv(file.with_suffix(".csv"))) == 3 * 2 * 2
     assert file.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    check_figure(found.plot())
     assert [tick.get_text() for tick in found.plot().get_xticklabels()] == [
         "trained",
         "fc",

@@ -15,6 +15,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from tests.figure_checks import check_figure
 from typer.testing import CliRunner
 
 from cuelens import Audio, EmoLime, FrequencyBands, InputError
@@ -498,6 +499,7 @@ def test_saved_and_drawn(voices, tmp_path):
     )
     assert file.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     ax = found.plot()
+    check_figure(ax)
     assert [tick.get_text() for tick in ax.get_yticklabels()] == content["perturbations"]
 
 

@@ -198,6 +198,9 @@ def test_figure_shows_every_answer(model, recording, explainer, tmp_path):
     table = pd.read_csv(tmp_path / "out" / "timeline.csv")
     np.testing.assert_allclose(table["start_s"], np.arange(10) * 3.0)
     assert (tmp_path / "out" / "timeline.png").stat().st_size > 10_000
+    found.save(tmp_path / "out", figures="svg")
+    assert found.labels[0] in (tmp_path / "out" / "timeline.svg").read_text("utf-8")
+    assert not (tmp_path / "out" / "timeline.png").exists()
 
 
 def test_overlapping_windows_are_drawn_side_by_side(model, recording):

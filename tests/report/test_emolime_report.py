@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from tests.figure_checks import check_figure
 from tests.report.made_up_emolime import EMOTIONS, made_up_result
 
 from cuelens.evaluate.emolime_reproduction import interval_text
@@ -134,6 +135,11 @@ def test_flipping_and_clips_are_drawn_as_they_are(found):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("plot", [plot_profiles, plot_agreement, plot_flipping, plot_clips])
+def test_sizes_and_labels_of_figures(found, plot):
+    check_figure(plot(found))
+
+
 def test_everything_is_written_twice_alike(found, tmp_path):
     pages = [write_emolime_report(found, tmp_path / name) for name in ("a", "b ä")]
     names = sorted(file.name for file in pages[0].parent.iterdir())

@@ -44,7 +44,11 @@ def written(corpus, tmp_path_factory):
         first="anger", second="sadness", table=found.difference("anger", "sadness")
     )
     write_group_report(
-        folder / "report.html", found, sounds=corpus_sounds([corpus]), difference=difference
+        folder / "report.html",
+        found,
+        sounds=corpus_sounds([corpus]),
+        difference=difference,
+        cue_differences=[found.cue_difference("anger", "sadness")],
     )
     return found, folder, difference
 
@@ -68,6 +72,15 @@ def test_page_holds_what_the_json_and_the_table_hold(written):
                 assert f"[{signed(row['low'])}, {signed(row['high'])}]" in page
     for value in difference.table["difference"]:
         assert signed(value) in page
+    section = page.partition('id="h-cues"')[2].partition("</section>")[0]
+    compared = written[0].cue_difference("anger", "sadness")
+    assert compared.account in section
+    known = compared.table[compared.table["low"].notna()]
+    assert len(known) > 3
+    for row in known.to_dict("records"):
+        assert f"[{signed(row['low'])}, {signed(row['high'])}]" in section
+    null = ~compared.table["differs"] & compared.table["low"].notna()
+    assert section.count("<small>includes 0</small>") == null.sum()
 
 
 def test_answers_and_typical_clips_are_those_of_the_table(written, corpus):

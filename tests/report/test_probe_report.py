@@ -3,17 +3,19 @@ from __future__ import annotations
 import html.parser
 import re
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
+from tests.figure_checks import check_figure
 
 from cuelens.corpora import Corpus
 from cuelens.cues import CUES
 from cuelens.cues.probed import expected_cues, probe_account
 from cuelens.errors import InputError
-from cuelens.explain.figure_style import save_figure
 from cuelens.features.embedding import EmbeddedCorpus
+from cuelens.figure_style import save_figure
 from cuelens.probe import VERDICTS, Acoustics, ProbeResult, Probing
 from cuelens.probe.categories import FEATURES as EVERY
 from cuelens.probe.categories import category, title
@@ -283,6 +285,28 @@ def test_confounds_draw_the_table(last):
     rows = last.confounds[last.confounds["confound"] == "speaker"]
     points = [line.get_xdata()[0] for line in figure.axes[0].lines if len(line.get_xdata()) == 1]
     np.testing.assert_array_equal(points, rows["value"].to_numpy())
+
+
+@pytest.mark.parametrize(
+    "plot",
+    [
+        plot_verdicts,
+        partial(plot_verdicts, compact=True),
+        plot_categories,
+        partial(plot_categories, measure="information_increase"),
+        plot_curve,
+        plot_importance,
+        plot_decodability,
+        plot_confounds,
+    ],
+)
+def test_sizes_and_labels_of_figures(last, plot):
+    check_figure(plot(last))
+
+
+@pytest.mark.parametrize("what", ["categories", "cues", "scores"])
+def test_sizes_and_labels_of_figures_of_layers(result, what):
+    check_figure(plot_layers(result, what=what))
 
 
 def test_same_result_same_bytes(last, written, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,7 +79,7 @@ def compare(
     from cuelens.evaluate.explainers import applies, explainer_named, looks_inside
     from cuelens.explain import compare as compare_explanations
     from cuelens.explain.explanation import dump_json
-    from cuelens.explain.figure_style import save_figures
+    from cuelens.figure_style import save_figures
     from cuelens.models import load_model
     from cuelens.report.comparison_report import write_comparison_report
     from cuelens.report.models_report import write_models_report
@@ -132,14 +133,13 @@ def _print_models(explanations: Sequence[Explanation]) -> None:
             markup=False,
             highlight=False,
         )
-    table = Table(box=None, pad_edge=False)
-    table.add_column("  unit", no_wrap=True)
-    for explanation in explanations:
-        table.add_column(escape(explanation.model), justify="right")
-    for place, unit in enumerate(explanations[0].units):
-        weights = (f"{explanation.target_weights[place]:+.3f}" for explanation in explanations)
-        table.add_row(f"  {escape(unit.name)}", *weights)
-    out.print(table, highlight=False)
+    _print_weights(
+        [explanation.model for explanation in explanations],
+        [
+            (unit.name, [explanation.target_weights[place] for explanation in explanations])
+            for place, unit in enumerate(explanations[0].units)
+        ],
+    )
 
 
 def _print(found: Comparison) -> None:
@@ -152,14 +152,18 @@ def _print(found: Comparison) -> None:
             markup=False,
             highlight=False,
         )
+    heads = ["first", "second", "difference"]
+    rows = found.to_frame().to_dict("records")
+    _print_weights(heads, [(str(row["unit"]), [row[name] for name in heads]) for row in rows])
+
+
+def _print_weights(heads: Sequence[str], rows: Sequence[tuple[str, Sequence[float]]]) -> None:
+    """A row a unit, a column a head; a dash where there is no weight."""
     table = Table(box=None, pad_edge=False)
     table.add_column("  unit", no_wrap=True)
-    for head in ("first", "second", "difference"):
-        table.add_column(head, justify="right", no_wrap=True)
-    for row in found.to_frame().to_dict("records"):
-        cells = (row[name] for name in ("first", "second", "difference"))
-        table.add_row(
-            f"  {escape(str(row['unit']))}",
-            *("-" if cell != cell else f"{cell:+.3f}" for cell in cells),  # noqa: PLR0124 (NaN)
-        )
+    for head in heads:
+        table.add_column(escape(head), justify="right")
+    for unit, weights in rows:
+        cells = ("-" if math.isnan(weight) else f"{weight:+.3f}" for weight in weights)
+        table.add_row(f"  {escape(unit)}", *cells)
     out.print(table, highlight=False)

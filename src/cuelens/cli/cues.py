@@ -68,8 +68,8 @@ def cues(
     from cuelens.cues.corpus_analysis import analyse_corpus
     from cuelens.explain import MAP_EXPLAINERS
     from cuelens.explain.explanation import dump_json
-    from cuelens.explain.figure_style import save_figure
     from cuelens.explain.moment_finder import moment_finder
+    from cuelens.figure_style import save_figure
     from cuelens.models import load_model
     from cuelens.report.figures import plot_agreement, plot_profile
 

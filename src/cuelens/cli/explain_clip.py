@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cuelens.cues import CarriedCues, CueReport
     from cuelens.evaluate.gate import Gate
     from cuelens.explain import EmoLime, Explanation, MapExplainer
-    from cuelens.explain.figure_style import FigureFormat
+    from cuelens.figure_style import FigureFormat
     from cuelens.models import Model
     from cuelens.report import ClipReport, CueSettings
     from cuelens.units import UnitSpec

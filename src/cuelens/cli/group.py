@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cuelens.evaluate.group import Group
+    from cuelens.evaluate.group_cues import CueComparison
 
 
 class By(StrEnum):
@@ -81,10 +82,12 @@ def group(
     """Average explanations over groups of clips: by emotion, speaker, corpus, right or wrong.
 
     Prints the mean weight of every band with its 95 % interval over speakers, and with **--difference**
-    how two groups differ: where a speaker says one sentence in both, that pair is compared.
+    how two groups differ: where a speaker says one sentence in both, that pair is compared. Says which
+    acoustic cues of the clips differ between these two, and between right and wrong answers.
 
-    Writes report.html (by emotion, by speaker, right against wrong, typical clips to hear), group.csv,
-    group.json, the figure, clips.csv (a row a clip and unit) and difference.csv.
+    Writes report.html (by emotion, by speaker, right against wrong, cues that differ, typical clips to
+    hear), group.csv, group.json, the figures, clips.csv (a row a clip and unit), cues.csv (a row a clip
+    and cue) and difference.csv.
 
     Examples
     --------
@@ -98,12 +101,15 @@ def group(
     from cuelens.models import load_model
     from cuelens.report.group_report import GroupDifference, corpus_sounds, write_group_report
 
-    compared = None if difference is None else tuple(difference.split(","))
-    if compared is not None and len(compared) != 2:
-        raise InputError(
-            f"--difference is {difference!r}; expected two groups and a comma between them, such "
-            "as anger,neutral"
-        )
+    compared = None
+    if difference is not None:
+        first, comma, second = (part.strip() for part in difference.partition(","))
+        if not comma or "," in second:
+            raise InputError(
+                f"--difference is {difference!r}; expected two groups and a comma between them, "
+                "such as anger,neutral"
+            )
+        compared = (first, second)
     loaded = load_model(model)
     chosen = explainer_named(explainer, seed=seed)
     names: Sequence[str | None] = corpus or [None]
@@ -122,23 +128,27 @@ def group(
             n_workers=n_processes(workers),
             progress=lambda n: progress.advance(task, n),
         )
-    found.save(out_dir, by.value, figures=figures.value)
+    found.save(out_dir, by.value, compared=compared, figures=figures.value)
     print_failed(found.about["failed"], found.n_clips)
     _print(found, by)
     (out_dir / "difference.csv").unlink(missing_ok=True)
     difference_found = None
     if compared is not None:
-        first, second = (name.strip() for name in compared)
+        first, second = compared
         table = found.difference(first, second, by=by.value)
         table.to_csv(out_dir / "difference.csv", index=False)
         _print_difference(table, first, second)
         difference_found = GroupDifference(first=first, second=second, table=table)
+    comparisons = found.cue_differences(by.value, compared)
+    for one in comparisons:
+        _print_cues(one)
     page = write_group_report(
         out_dir / "report.html",
         found,
         by=by.value,
         sounds=corpus_sounds(corpora),
         difference=difference_found,
+        cue_differences=comparisons,
     )
     out.print(f"  report: {page}", markup=False, highlight=False, soft_wrap=True)
 
@@ -191,3 +201,16 @@ def _print_difference(frame: pd.DataFrame, first: str, second: str) -> None:
             text += f" ({row['low']:+.3f} to {row['high']:+.3f})"
         table.add_row(f"  {escape(str(row['unit']))}", text)
     out.print(table, highlight=False)
+
+
+def _print_cues(found: CueComparison) -> None:
+    within = f" of clips of one {found.within}" if found.within else ""
+    out.print(f"cues{within}, {found.account}", markup=False, highlight=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("  cue", no_wrap=True)
+    table.add_column("SD (95 %)", justify="right", no_wrap=True)
+    for row in found.table[found.table["differs"]].to_dict("records"):
+        text = f"{row['effect']:+.2f} ({row['low']:+.2f} to {row['high']:+.2f})"
+        table.add_row(f"  {escape(row['title'])}", text)
+    if table.row_count:
+        out.print(table, highlight=False)

@@ -87,6 +87,7 @@ def probing(
     from cuelens.corpora import load_corpus
     from cuelens.evaluate.reproduce_probing import check_settings, reproduce_probing
     from cuelens.features import FeatureCache
+    from cuelens.figure_style import save_figure
     from cuelens.probe.acoustics import measure_acoustics
     from cuelens.report.reproduction_figure import plot_reproduction
 
@@ -116,9 +117,7 @@ def probing(
             progress=show,
         )
     found.save(out_dir)
-    plot_reproduction(found).savefig(
-        out_dir / "reproduction.png", dpi=150, metadata={"Software": None}
-    )
+    save_figure(plot_reproduction(found), out_dir / "reproduction.png")
     _print(found)
     out.print(f"  tables and figure: {out_dir}", markup=False, highlight=False, soft_wrap=True)
 

@@ -66,6 +66,7 @@ def beyond_saliency(
     """
     from cuelens.corpora import load_corpus
     from cuelens.evaluate.reproduce_beyond_saliency import reproduce_beyond_saliency
+    from cuelens.figure_style import save_figure
     from cuelens.models import load_model
     from cuelens.report.beyond_saliency_figure import plot_beyond_saliency
 
@@ -88,9 +89,7 @@ def beyond_saliency(
             progress=lambda n: progress.advance(task, n),
         )
     found.save(out_dir)
-    plot_beyond_saliency(found).savefig(
-        out_dir / "reproduction.png", dpi=150, metadata={"Software": None}
-    )
+    save_figure(plot_beyond_saliency(found), out_dir / "reproduction.png")
     _print(found)
     out.print(f"  tables and figure: {out_dir}", markup=False, highlight=False, soft_wrap=True)
 

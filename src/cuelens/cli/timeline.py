@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cuelens.cli.console import StagedProgress, err, out, progress_bar, result_folder
-from cuelens.cli.options import ModelName
+from cuelens.cli.options import FigureFormatName, Figures, ModelName
 
 if TYPE_CHECKING:
     from cuelens.explain import Timeline
@@ -80,13 +80,14 @@ def timeline(
             "--out", help="Folder for table, figure and page; an interrupted run goes on."
         ),
     ] = Path("cuelens-timeline"),
+    figures: Figures = FigureFormatName.png,
 ) -> None:
     """Follow a model's answers along a recording of minutes to hours.
 
     The recording is read in blocks: memory hardly grows with its length. Speech is found first, and
     cut into windows at pauses; each window is answered, and explained if asked.
 
-    Writes timeline.csv, timeline.json, timeline.png, timeline.html, and timeline.jsonl, in which every
+    Writes timeline.csv, timeline.json, the figure, timeline.html, and timeline.jsonl, in which every
     window is kept as soon as it is done. Some 20 s an hour to find speech, and what the model needs.
 
     Examples
@@ -125,7 +126,7 @@ def timeline(
             progress=StagedProgress(progress),
         )
         found = run.collect()
-    found.save(out_dir)
+    found.save(out_dir, figures=figures.value)
     report = write_timeline_report(out_dir / "timeline.html", found, sounds=run.sounds)
     _print(found, speech=speech)
     out.print(f"  page: {report}", markup=False, highlight=False, soft_wrap=True)

@@ -377,7 +377,7 @@ def clip_effects(values: Sequence[float], baseline: Baseline) -> dict[str, Effec
             effects[key] = _no_effect(
                 f"{len(y)} other clips with a value; expected {_MIN_WINDOWS} or more"
             )
-        elif _hardly_varies(y):
+        elif hardly_varies(y):
             effects[key] = _no_effect("the baseline hardly varies")
         else:
             size = float((value - y.mean()) / y.std(ddof=1))
@@ -414,7 +414,7 @@ def effect_of(
         return _no_effect("no salient window with a value")
     if len(y) < _MIN_WINDOWS:
         return _no_effect(f"{len(y)} windows to compare with; expected {_MIN_WINDOWS} or more")
-    if _hardly_varies(y):
+    if hardly_varies(y):
         return _no_effect("the baseline hardly varies")
     spread = float(y.std(ddof=1))
     size = float((values.mean() - y.mean()) / spread)
@@ -458,7 +458,7 @@ def _likeness(pairs: FloatArray) -> FloatArray:
     return likeness
 
 
-def _hardly_varies(y: FloatArray) -> bool:
+def hardly_varies(y: FloatArray) -> bool:
     """Whether values are the same, or more than half of them are."""
     same = np.unique(y, return_counts=True)[1].max()
     return bool(y.std() <= 1e-12 * max(1.0, float(np.abs(y).max())) or 2 * same > len(y))

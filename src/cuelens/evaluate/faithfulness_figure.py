@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cuelens.explain.figures import AGAINST, NEUTRAL, SUPPORTS
+from cuelens.figure_style import PAGE_IN, SMALL_PT, TITLE_PT, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,9 +17,8 @@ if TYPE_CHECKING:
 
     from cuelens.evaluate.faithfulness_result import Faithfulness
 
-_SMALL = 7.5
 
-
+@styled
 def plot_faithfulness(found: Faithfulness) -> Figure:
     """Mean probability of the answer by share of units: a row an explainer, a column a fill.
 
@@ -26,14 +26,10 @@ def plot_faithfulness(found: Faithfulness) -> Figure:
     dashed are random orders, and dotted the best orders there are.  The shaded area is what the
     explanation's order adds to random order.
     """
-    from matplotlib.figure import Figure
-
     curves, summary = found.curves(), found.summary()
     explainers = [name for name in found.about["explainers"] if (curves["explainer"] == name).any()]
     fills = found.about["fills"]
-    figure = Figure(
-        figsize=(1.4 + 2.2 * len(fills), 1.2 + 1.7 * len(explainers)), layout="constrained"
-    )
+    figure = new_figure(PAGE_IN, 1.2 + 1.7 * len(explainers))
     axes = figure.subplots(len(explainers), len(fills), squeeze=False, sharex=True, sharey=True)
     for line, name in zip(axes, explainers, strict=True):
         for ax, fill in zip(line, fills, strict=True):
@@ -44,20 +40,20 @@ def plot_faithfulness(found: Faithfulness) -> Figure:
                 continue
             means = dict(zip(chosen["measure"], chosen["mean"], strict=True))
             _panel(ax, own, means)
-        line[0].set_ylabel(f"{name}\nprobability", fontsize=_SMALL)
+        line[0].set_ylabel(f"{name}\nprobability", fontsize=SMALL_PT)
     for ax, fill in zip(axes[0], fills, strict=True):
         ax.annotate(
             f"filled with {fill}",
             (0.5, 1.0),
-            xytext=(0, 16),
+            xytext=(0, 24),
             xycoords="axes fraction",
             textcoords="offset points",
             ha="center",
-            fontsize=9,
+            fontsize=TITLE_PT,
         )
-    figure.suptitle(f"{found.about['model']}, {found.about['n_clips']} clips", fontsize=9)
+    figure.suptitle(f"{found.about['model']}, {found.about['n_clips']} clips")
     for ax in axes[-1]:
-        ax.set_xlabel("share of units", fontsize=_SMALL)
+        ax.set_xlabel("share of units", fontsize=SMALL_PT)
     handles: dict[str, Any] = {}
     for ax in axes.flat:
         handles |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
@@ -66,7 +62,7 @@ def plot_faithfulness(found: Faithfulness) -> Figure:
         handles.keys(),
         loc="outside lower center",
         ncols=3,
-        fontsize=_SMALL,
+        fontsize=SMALL_PT,
         frameon=False,
     )
     return figure
@@ -87,9 +83,12 @@ def _panel(ax: Axes, curves: pd.DataFrame, means: Mapping[str, float]) -> None:
             ax.plot(share, best, color="black", lw=0.8, ls=":", label="best order")
     ranks = [f"{100 * means[f'percentile_{name}']:.0f}" for name in ("deletion", "insertion")]
     ax.set_title(
-        f"percentile: removed {ranks[0]}, put back {ranks[1]}", fontsize=6.5, color=NEUTRAL, pad=3
+        f"percentile: removed {ranks[0]},\nput back {ranks[1]}",
+        fontsize=SMALL_PT,
+        color=NEUTRAL,
+        pad=3,
     )
     ax.set_xlim(0, 1)
     ax.set_ylim(0, 1.05)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(labelsize=_SMALL)
+    ax.tick_params(labelsize=SMALL_PT)

@@ -191,7 +191,7 @@ class Faithfulness:
 
     def save(self, folder: str | Path) -> Path:
         """Write faithfulness.json, faithfulness.csv and faithfulness.png; returns the JSON file."""
-        from cuelens.explain.figure_style import save_figure
+        from cuelens.figure_style import save_figure
 
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)

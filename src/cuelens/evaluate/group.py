@@ -14,7 +14,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -23,16 +23,20 @@ import numpy as np
 import pandas as pd
 
 from cuelens.corpora import Corpus, canonical_emotion
+from cuelens.cues import CUES
 from cuelens.errors import InputError
 from cuelens.evaluate.clips import balanced_rows
 from cuelens.evaluate.explainers import Explainer
-from cuelens.evaluate.intervals import (
-    MIN_CLUSTERS,
-    Sample,
-    bootstrap_mean,
-    bootstrapped,
-    bootstrapped_apart,
+from cuelens.evaluate.group_cues import (
+    CueComparison,
+    clip_cues,
+    compare_cues,
+    cue_frame,
+    neutral_cues,
+    standardised,
 )
+from cuelens.evaluate.group_difference import group_difference, voices
+from cuelens.evaluate.intervals import bootstrap_mean
 from cuelens.evaluate.journal import run_tasks
 from cuelens.evaluate.over_clips import clip_key, described, divided, json_ready, records
 from cuelens.explain import Explanation
@@ -42,9 +46,10 @@ from cuelens.typing import FloatArray
 from cuelens.units import Unit
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from cuelens.explain.figure_style import FigureFormat
+    from cuelens.figure_style import FigureFormat
 
 N_SHARES = 10
 SCHEMA_VERSION = 1
@@ -65,10 +70,14 @@ class Group:
         unit, place (order of the units), low_hz, high_hz, weight.
     about : dict
         What was explained, and with what.
+    cues : DataFrame
+        One row a clip and acoustic cue: the columns of clips above, cue, title, unit, place, value,
+        baseline, above, effect; see :func:`~cuelens.evaluate.group_cues.standardised`.
     """
 
     frame: pd.DataFrame
     about: Mapping[str, Any]
+    cues: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @cached_property
     def units(self) -> tuple[str, ...]:
@@ -123,8 +132,8 @@ class Group:
         for group in self.groups(by):
             part = self.frame[self.frame[by] == group]
             for unit, of_unit in part.groupby("unit", sort=False):
-                voices = _voices(of_unit)
-                mean = bootstrap_mean(of_unit["weight"].to_numpy(), voices.to_list())
+                speakers = voices(of_unit)
+                mean = bootstrap_mean(of_unit["weight"].to_numpy(), speakers.to_list())
                 rows.append(
                     {
                         "group": group,
@@ -136,7 +145,7 @@ class Group:
                         "low": mean.low,
                         "high": mean.high,
                         "n_clips": mean.n,
-                        "n_speakers": voices.nunique(),
+                        "n_speakers": speakers.nunique(),
                     }
                 )
         frame = pd.DataFrame(rows).sort_values(["group", "place"], kind="stable")
@@ -201,90 +210,67 @@ class Group:
         InputError
             A group does not occur; pairs are asked for and there are none.
         """
+        self._check_groups(by, first, second)
+        return group_difference(
+            self.frame,
+            first,
+            second,
+            by=by,
+            value="weight",
+            about=("unit", "low_hz", "high_hz"),
+            paired=paired,
+        )
+
+    def cue_difference(
+        self, first: str, second: str, *, by: Grouping = "emotion", paired: bool = False
+    ) -> CueComparison:
+        """Which acoustic cues differ between two groups, the largest difference first.
+
+        Parameters
+        ----------
+        first, second, by
+            As in :meth:`difference`.  Right and wrong answers (``by="correct"``) are compared
+            within emotions, of which a model knows some better than others.
+        paired : bool
+            Compare only clips of one speaker saying one sentence; not for right and wrong answers.
+            Neutral speech of the same speaker takes the voice out without that.
+
+        Raises
+        ------
+        InputError
+            A group does not occur; pairs are asked for and there are none; no cues were measured.
+        """
+        self._check_groups(by, first, second)
+        if self.cues.empty:
+            raise InputError("this group has no cues; expected one made by explain_group")
+        return compare_cues(self.cues, first, second, by=by, paired=paired)
+
+    def cue_differences(
+        self, by: Grouping = "emotion", compared: tuple[str, str] | None = None
+    ) -> list[CueComparison]:
+        """The cues of two groups, where two are named, and of right and wrong answers."""
+        if self.cues.empty:
+            return []
+        asked: list[tuple[Grouping, str, str]] = [] if compared is None else [(by, *compared)]
+        if {"right", "wrong"} <= set(self.frame["correct"]):
+            right = ("right", "wrong")
+            if by != "correct" or compared is None or set(compared) != set(right):
+                asked.append(("correct", *right))
+        return [self.cue_difference(first, second, by=way) for way, first, second in asked]
+
+    def _check_groups(self, by: Grouping, *names: str) -> None:
         known = self.groups(by)
-        for name in (first, second):
+        for name in names:
             if name not in known:
                 raise InputError(f"no {by} {name!r}; expected one of {', '.join(known)}")
-        pairs = self._pairs(first, second, by)
-        n_speakers = 0 if pairs.empty else pairs["cluster"].nunique()
-        if paired and pairs.empty:
-            raise InputError(
-                f"no speaker says one sentence both in {first} and in {second}; expected such "
-                "pairs: explain more clips, or compare without pairs (paired=False)"
-            )
-        if paired or (paired is None and n_speakers >= MIN_CLUSTERS):
-            return self._paired_difference(pairs)
-        return self._unpaired_difference(first, second, by)
-
-    def _pairs(self, first: str, second: str, by: Grouping) -> pd.DataFrame:
-        """One row a speaker, sentence and unit that both groups have."""
-        keys = ["corpus", "speaker", "sentence", "unit", "place", "low_hz", "high_hz"]
-        known = self.frame.dropna(subset=["speaker", "sentence"])
-        if by == "speaker":  # the same sentence of two voices
-            keys[keys.index("speaker")] = "emotion"
-        sides = [
-            known[known[by] == name].groupby(keys)["weight"].mean() for name in (first, second)
-        ]
-        joined = pd.concat(sides, axis=1, join="inner", keys=["first", "second"]).reset_index()
-        joined["difference"] = joined["first"] - joined["second"]
-        if by == "speaker":
-            return joined.assign(cluster=joined["sentence"], n_speakers=2)
-        return joined.assign(cluster=_voices(joined), n_speakers=_voices(joined).nunique())
-
-    def _paired_difference(self, pairs: pd.DataFrame) -> pd.DataFrame:
-        rows = []
-        for _, part in pairs.groupby("place"):
-            mean = bootstrap_mean(part["difference"].to_numpy(), part["cluster"].to_list())
-            rows.append(
-                {
-                    **part[["unit", "low_hz", "high_hz"]].iloc[0].to_dict(),
-                    "difference": mean.value,
-                    "low": mean.low,
-                    "high": mean.high,
-                    "n": mean.n,
-                    "n_speakers": int(part["n_speakers"].iloc[0]),
-                    "paired": True,
-                }
-            )
-        return pd.DataFrame(rows)
-
-    def _unpaired_difference(self, first: str, second: str, by: Grouping) -> pd.DataFrame:
-        rows = []
-        both = self.frame[self.frame[by].isin([first, second])]
-        speakers = _voices(both)
-        of_each = [set(speakers[both[by] == name]) for name in (first, second)]
-        few = speakers.nunique() if of_each[0] & of_each[1] else min(map(len, of_each))
-        use_speakers = by != "speaker" and not speakers.isna().any() and few >= MIN_CLUSTERS
-        for _, part in both.groupby("place"):
-            drawn = _voices(part) if use_speakers else part["corpus"] + " " + part["clip"]
-            codes = pd.factorize(drawn)[0]
-            samples = []
-            for name in (first, second):
-                chosen = (part[by] == name).to_numpy()
-                values = part["weight"].to_numpy()[chosen]
-                samples.append(Sample(values, np.ones(values.size), codes[chosen]))
-            if np.intersect1d(samples[0].clusters, samples[1].clusters).size:
-                value, low, high = bootstrapped(samples)
-            else:
-                value, low, high = bootstrapped_apart(samples[0], samples[1])
-            rows.append(
-                {
-                    **part[["unit", "low_hz", "high_hz"]].iloc[0].to_dict(),
-                    "difference": value,
-                    "low": low,
-                    "high": high,
-                    "n": len(part),
-                    "n_speakers": _voices(part).nunique(),
-                    "paired": False,
-                }
-            )
-        return pd.DataFrame(rows)
 
     def to_frame(self) -> pd.DataFrame:
         """One row a clip and unit."""
         return self.frame.copy()
 
-    def to_dict(self, by: Grouping = "emotion") -> dict[str, Any]:
+    def to_dict(
+        self, by: Grouping = "emotion", *, compared: tuple[str, str] | None = None
+    ) -> dict[str, Any]:
         """The mean explanations as JSON types; see the JSON page of the documentation."""
         return {
             "schema_version": SCHEMA_VERSION,
@@ -299,6 +285,7 @@ class Group:
                 str(emotion): {str(answer): int(n) for answer, n in row.items()}
                 for emotion, row in self.answers().iterrows()
             },
+            "cue_differences": [one.to_dict() for one in self.cue_differences(by, compared)],
         }
 
     def plot(self, by: Grouping = "emotion") -> Figure:
@@ -308,24 +295,40 @@ class Group:
         return plot_groups(self, by)
 
     def save(
-        self, folder: str | Path, by: Grouping = "emotion", *, figures: FigureFormat = "png"
+        self,
+        folder: str | Path,
+        by: Grouping = "emotion",
+        *,
+        compared: tuple[str, str] | None = None,
+        figures: FigureFormat = "png",
     ) -> Path:
-        """Write group.json, group.csv, clips.csv and the figure; returns the first."""
-        from cuelens.explain.figure_style import save_figures
+        """Write group.json, group.csv, clips.csv, cues.csv and figures; returns the first.
+
+        Parameters
+        ----------
+        folder : path
+        by : str
+        compared : (str, str) or None
+            Two groups whose cues are compared, as those of right and wrong answers always are.
+        figures : {"png", "svg", "pdf"}
+        """
+        from cuelens.evaluate.group_figure import plot_cue_differences
+        from cuelens.figure_style import remove_figure, save_figures
 
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.means(by).to_csv(folder / "group.csv", index=False)
         self.frame.to_csv(folder / "clips.csv", index=False)
-        save_figures({"group": self.plot(by)}, folder, figures)
+        self.cues.to_csv(folder / "cues.csv", index=False)
+        drawn: dict[str, Axes | Figure] = {"group": self.plot(by)}
+        remove_figure(folder, "cue_differences")
+        comparisons = self.cue_differences(by, compared)
+        if comparisons:
+            drawn["cue_differences"] = plot_cue_differences(comparisons)
+        save_figures(drawn, folder, figures)
         file = folder / "group.json"
-        file.write_text(dump_json(self.to_dict(by)), encoding="utf-8")
+        file.write_text(dump_json(self.to_dict(by, compared=compared)), encoding="utf-8")
         return file
-
-
-def _voices(frame: pd.DataFrame) -> pd.Series[Any]:
-    """Speakers by corpus and name, as names occur in several corpora; missing where not known."""
-    return (frame["corpus"] + " " + frame["speaker"].astype("str")).where(frame["speaker"].notna())
 
 
 def explain_group(
@@ -391,7 +394,7 @@ def explain_group(
     results = run_tasks(
         _explain_clip,
         tasks,
-        settings={"corpora": known, "n_clips": n_clips, "target": target},
+        settings={"corpora": known, "n_clips": n_clips, "target": target, "cues": list(CUES)},
         shared=(chosen, model, explainer),
         journal=journal,
         n_workers=n_workers,
@@ -399,8 +402,16 @@ def explain_group(
     )
     done, failed = divided(results)
     rows = [{**found["clip"], **unit} for found in done.values() for unit in found["units"]]
+    cues = cue_frame([(found["clip"], found["cues"]) for found in done.values()])
+    neutral = pd.concat(
+        [
+            neutral_cues(corpus, cues[cues["corpus"] == corpus.name]["speaker"].unique())
+            for corpus in chosen
+        ]
+    )
     return Group(
         frame=pd.DataFrame(rows),
+        cues=standardised(cues, neutral),
         about={
             "corpora": names,
             "model": known[0]["model"],
@@ -527,6 +538,7 @@ def _explain_clip(
             "target": found.target,
         },
         "units": corresponding_units(found),
+        "cues": clip_cues(audio),
     }
 
 

@@ -1,12 +1,14 @@
-"""The figure of groups of clips: a panel a group."""
+"""Figures of groups of clips: weights, a panel a group; cues that differ, a panel a comparison."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cuelens.explain.figure_style import (
+from cuelens.explain.figures import AGAINST, NEUTRAL, SUPPORTS
+from cuelens.figure_style import (
     COLUMN_IN,
     PAGE_IN,
     SMALL_PT,
@@ -14,13 +16,13 @@ from cuelens.explain.figure_style import (
     new_figure,
     styled,
 )
-from cuelens.explain.figures import AGAINST, SUPPORTS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from cuelens.evaluate.group import Group, Grouping
+    from cuelens.evaluate.group_cues import CueComparison
 
 _PER_ROW = 4
 
@@ -55,6 +57,31 @@ def plot_groups(group: Group, by: Grouping) -> Figure:
         f"mean weight for {what.get(target, target)}, 95 %; {group.about['model']}",
         fontsize=TEXT_PT,
     )
+    return figure
+
+
+@styled
+def plot_cue_differences(comparisons: Sequence[CueComparison]) -> Figure:
+    """Effects of every cue with 95 % intervals, the largest on top; grey where they hold 0."""
+    n_cues = max(len(one.table) for one in comparisons)
+    width = PAGE_IN if len(comparisons) > 1 else COLUMN_IN
+    figure = new_figure(width, 0.8 + 0.16 * n_cues)
+    axes = figure.subplots(1, len(comparisons), squeeze=False)[0]
+    for ax, one in zip(axes, comparisons, strict=True):
+        rows = np.arange(len(one.table))
+        ax.axvline(0.0, color="black", lw=0.8)
+        for y, row in zip(rows, one.table.to_dict("records"), strict=True):
+            colour = (SUPPORTS if row["effect"] > 0 else AGAINST) if row["differs"] else NEUTRAL
+            ax.plot([row["low"], row["high"]], [y, y], color=colour, lw=1.2)
+            ax.plot(row["effect"], y, "o", ms=3.5, color=colour)
+        ax.set_yticks(rows, list(one.table["title"]), fontsize=SMALL_PT)
+        ax.set_ylim(len(rows) - 0.5, -0.5)
+        n, n_speakers = one.table[["n", "n_speakers"]].max()
+        what = "pairs" if one.table["paired"].any() else "clips"
+        ax.set_title(f"{one.first} less {one.second}\n{n} {what}, {n_speakers} speakers")
+        ax.set_xlabel("difference in SD, 95 %")
+        ax.tick_params(labelsize=SMALL_PT)
+        ax.spines[["top", "right"]].set_visible(False)
     return figure
 
 

@@ -145,7 +145,7 @@ class Result(Protocol):
 
 def save_result(result: Result, frame: pd.DataFrame, folder: str | Path, name: str) -> Path:
     """Write NAME.json, NAME.csv and NAME.png into a folder, which is made if needed."""
-    from cuelens.explain.figure_style import save_figure
+    from cuelens.figure_style import save_figure
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

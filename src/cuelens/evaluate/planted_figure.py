@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from cuelens.figure_style import PAGE_IN, SMALL_PT, new_figure, styled
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from cuelens.evaluate.planted_result import Planted
 
 _COLOURS = ("#1b6ca8", "#d95f02", "#5e8c31", "#7a5195", "#555555")
 
 
+@styled
 def plot_planted(found: Planted) -> Figure:
     """Share of clips in which the planted place carries the largest weight.
 
@@ -23,8 +25,7 @@ def plot_planted(found: Planted) -> Figure:
     edits = list(dict.fromkeys(board["edit"]))
     names = {edit: list(dict.fromkeys(board[board["edit"] == edit]["explainer"])) for edit in edits}
     rows = [max(2, len(names[edit])) for edit in edits]
-    figure = Figure(figsize=(6.4, 0.9 + sum(0.3 * n + 0.55 for n in rows)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(PAGE_IN, 0.9 + sum(0.3 * n + 0.55 for n in rows))
     axes = figure.subplots(len(edits), 1, sharex=True, squeeze=False, height_ratios=rows)[:, 0]
     detectors = list(dict.fromkeys(board["detector"]))
     for ax, edit in zip(axes, edits, strict=True):
@@ -48,11 +49,10 @@ def plot_planted(found: Planted) -> Figure:
         ax.set_yticks(range(len(names[edit])), names[edit])
         ax.invert_yaxis()
         n_clips = part["n_clips"].max()
-        ax.set_title(f"{edit}, {n_clips} clips", loc="left", fontsize=9)
+        ax.set_title(f"{edit}, {n_clips} clips", loc="left")
         ax.set_xlim(-0.02, 1.02)
         ax.grid(axis="x", color="#dddddd", linewidth=0.6)
         ax.spines[["top", "right"]].set_visible(False)
-        ax.tick_params(labelsize=8)
     axes[-1].set_xlabel("share of clips in which the planted place comes first (dashed: chance)")
-    axes[0].legend(title="model", fontsize=7, title_fontsize=7, loc="lower right", frameon=False)
+    axes[0].legend(title="model", title_fontsize=SMALL_PT, loc="lower right", frameon=False)
     return figure

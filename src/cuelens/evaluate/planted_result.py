@@ -136,7 +136,7 @@ class Planted:
 
     def save(self, folder: str | Path) -> None:
         """Write planted.json, leaderboard.csv, clips.csv and planted.png into a folder."""
-        from cuelens.explain.figure_style import save_figure
+        from cuelens.figure_style import save_figure
 
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)

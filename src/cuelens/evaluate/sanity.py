@@ -55,7 +55,6 @@ from cuelens.evaluate.over_clips import (
     mean_of_known,
     records,
     save_result,
-    style,
 )
 from cuelens.evaluate.randomised_models import (
     How,
@@ -79,7 +78,7 @@ Verdict = Literal["changes", "undecided", "does not change", "unknown"]
 ALIKE = 0.5  # mean rank correlation that separates "changes" from "does not change"
 N_PERMUTATIONS = 999
 _WORST_FIRST: tuple[Verdict, ...] = ("does not change", "undecided", "unknown", "changes")
-_KINDS = ("signed", "absolute")
+KINDS = ("signed", "absolute")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -119,7 +118,7 @@ class Sanity:
         rows = []
         groups = self.frame.groupby(["explainer", "depth", "layer"], sort=False)
         for (explainer, depth, layer), part in groups:
-            for kind in _KINDS:
+            for kind in KINDS:
                 values = part[kind].to_numpy(np.float64)
                 rows.append(
                     {
@@ -155,7 +154,7 @@ class Sanity:
 
     def _sentence(self, verdict: Verdict, part: pd.DataFrame, reasons: pd.Series[str]) -> str:
         when = self.about["at_the_end"]
-        signed, absolute = (part.loc[kind].to_dict() for kind in _KINDS)
+        signed, absolute = (part.loc[kind].to_dict() for kind in KINDS)
         if not np.isfinite(signed["mean"]):
             return f"{when}, nothing can be compared: {reasons.mode().iloc[0]}."
         says = {
@@ -195,44 +194,9 @@ class Sanity:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Rank correlation by depth with 95 % intervals, signed (full) and absolute (dashed)."""
-        from cuelens.explain.figure_style import new_axes
-        from cuelens.explain.figures import NEUTRAL
+        from cuelens.evaluate.sanity_figure import plot_sanity
 
-        summary, cascade = self.summary(), self.about["order"] == "cascade"
-        names = ["trained", *dict.fromkeys(summary["layer"])]
-        ax = ax or new_axes(2.4 + 0.6 * len(names), 3.6)
-        ax.axhspan(ALIKE, 1.05, color=NEUTRAL, alpha=0.08, lw=0)
-        explainers = list(dict.fromkeys(summary["explainer"]))
-        for place, explainer in enumerate(explainers):
-            colour, marker = style(place)
-            for kind, dashes in zip(_KINDS, ("-", "--"), strict=True):
-                rows = summary[(summary["explainer"] == explainer) & (summary["kind"] == kind)]
-                at = np.array([names.index(layer) for layer in rows["layer"]])
-                at = at + 0.16 * (place - (len(explainers) - 1) / 2)
-                value, low, high = (rows[name].to_numpy() for name in ("mean", "low", "high"))
-                ax.plot(
-                    [0, *at] if cascade else at,
-                    [1, *value] if cascade else value,
-                    marker,
-                    ls=dashes if cascade else "",
-                    ms=4,
-                    color=colour,
-                    mfc=colour if kind == "signed" else "white",
-                    label=f"{explainer}, {kind}",
-                )
-                ax.vlines(at, low, high, color=colour, lw=1.2)
-        ax.set_xticks(range(len(names)), names, rotation=30, ha="right")
-        ax.set_ylim(min(-0.25, *summary["low"].fillna(0)), 1.05)
-        ax.set_ylabel("rank correlation with the trained model's", fontsize=8)
-        ax.set_title(
-            f"Explanations of {self.about['model']} {self.about['compared_with']}, "
-            f"{self.about['n_clips']} clips",
-            fontsize=9,
-        )
-        ax.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.tick_params(labelsize=8)
-        return ax
+        return plot_sanity(self, ax)
 
 
 def evaluate_sanity(
@@ -410,11 +374,11 @@ def _evaluate(
     return Sanity(
         about={**about, "n_clips": len(done), "failed": failed},
         gate=passed,
-        frame=frame.astype(dict.fromkeys((*_KINDS, "probability"), np.float64)),
+        frame=frame.astype(dict.fromkeys((*KINDS, "probability"), np.float64)),
         tests=pd.DataFrame(
             _test(name, kind, done, clips, decide=decide, seed=seed)
             for name in explainers
-            for kind in _KINDS
+            for kind in KINDS
         ),
     )
 
@@ -464,7 +428,7 @@ def _compare(
     target: int,
 ) -> tuple[dict[str, Any], FloatArray | None]:
     """Likeness of two models' explanations; the other's weights in the order of our labels."""
-    nothing: dict[str, Any] = {**dict.fromkeys((*_KINDS, "probability")), "reason": ""}
+    nothing: dict[str, Any] = {**dict.fromkeys((*KINDS, "probability")), "reason": ""}
     if isinstance(own, str):
         return {**nothing, "reason": own}, None
     labels = model_labels(model)

@@ -52,6 +52,7 @@ from cuelens.evaluate.over_clips import (
 )
 from cuelens.evaluate.perturbations import PERTURBATIONS, Perturbation, Perturbed
 from cuelens.explain.explanation import Explanation
+from cuelens.figure_style import PAGE_IN, new_axes, styled
 from cuelens.models.base import Model, model_labels
 
 if TYPE_CHECKING:
@@ -174,15 +175,14 @@ class Stability:
         """Write stability.json, stability.csv and stability.png; returns the JSON file."""
         return save_result(self, self.frame, folder, "stability")
 
+    @styled
     def plot(self, ax: Axes | None = None) -> Axes:
         """Rank correlations with 95 % intervals; dashed lines are those of different clips."""
-        from cuelens.explain.figure_style import new_axes
-
         summary = self.summary()
         ranks = summary[summary["measure"] == "rank_correlation"]
         changes = [name for name in ranks["perturbation"].unique() if name != DIFFERENT_CLIPS]
         explainers = list(ranks["explainer"].unique())
-        ax = ax or new_axes(6.0, 1.3 + 0.14 * len(changes) * (1 + len(explainers)))
+        ax = ax or new_axes(PAGE_IN, 1.3 + 0.14 * len(changes) * (1 + len(explainers)))
         for place, explainer in enumerate(explainers):
             colour, marker = style(place)
             offset = 0.7 * ((place + 0.5) / len(explainers) - 0.5)
@@ -197,15 +197,13 @@ class Stability:
         ax.set_yticks(range(len(changes)), changes)
         ax.set_ylim(len(changes) - 0.5, -0.5)
         ax.set_xlim(min(-0.05, ax.get_xlim()[0]), 1.03)
-        ax.set_xlabel("rank correlation of weights; dashed: different clips", fontsize=8)
+        ax.set_xlabel("rank correlation of weights; dashed: different clips")
         ax.set_title(
             f"Explanations of {self.about['model']} after changes that should not matter, "
-            f"{self.about['n_clips']} clips",
-            fontsize=9,
+            f"{self.about['n_clips']} clips"
         )
-        ax.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
         ax.spines[["top", "right"]].set_visible(False)
-        ax.tick_params(labelsize=8)
         return ax
 
 

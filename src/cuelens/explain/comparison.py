@@ -128,6 +128,12 @@ class Comparison:
             ],
         }
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows; see :func:`~cuelens.explain.explanation_html.comparison_html`."""
+        from cuelens.explain.explanation_html import comparison_html
+
+        return comparison_html(self)
+
     def plot(self) -> Figure:
         """Both spectrograms with their alignment between them, and the weights side by side."""
         from cuelens.explain.comparison_figure import plot_comparison

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from cuelens.explain.figure_style import FigureFormat
+    from cuelens.figure_style import FigureFormat
 
 FLAT = 0.001  # outputs that move by less do not move
 LITTLE_PITCH = 0.8  # below, much of the pitch was lost or misheard
@@ -430,6 +430,12 @@ class DoseResponses:
         """The result as JSON text, NaN as null."""
         return dump_json(self.to_dict())
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the figure and the account."""
+        from cuelens.explain.explanation_html import interventions_html
+
+        return interventions_html(self)
+
     def plot(self) -> Figure:
         """Draw the target's output against the dose, a panel a cue."""
         from cuelens.explain.figures import plot_dose_responses
@@ -438,7 +444,7 @@ class DoseResponses:
 
     def save(self, folder: str | Path, *, figures: FigureFormat = "png") -> Path:
         """Write ``interventions.json``, ``.csv`` and the figure; returns the JSON."""
-        from cuelens.explain.figure_style import save_figures
+        from cuelens.figure_style import save_figures
 
         file = Path(folder) / "interventions.json"
         file.parent.mkdir(parents=True, exist_ok=True)

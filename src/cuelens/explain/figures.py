@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cuelens.explain.figure_style import (
+from cuelens.features.log_mel import hz_to_mel, mel_to_hz
+from cuelens.figure_style import (
     COLUMN_IN,
     PAGE_IN,
     SMALL_PT,
@@ -19,7 +20,6 @@ from cuelens.explain.figure_style import (
     new_figure,
     styled,
 )
-from cuelens.features.log_mel import hz_to_mel, mel_to_hz
 from cuelens.typing import FloatArray
 from cuelens.units.frequency_bands import short_time_transform
 from cuelens.units.kinds import Grid, are_named, grid_of

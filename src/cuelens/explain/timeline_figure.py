@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cuelens.explain.figure_style import PAGE_IN, SMALL_PT, TEXT_PT, new_figure, styled
 from cuelens.explain.figures import AGAINST, NEUTRAL, SUPPORTS
 from cuelens.features.log_mel import hz_to_mel
+from cuelens.figure_style import PAGE_IN, SMALL_PT, TEXT_PT, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

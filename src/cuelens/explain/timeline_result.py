@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from cuelens.figure_style import FigureFormat
+
 SCHEMA_VERSION = 1
 
 
@@ -247,15 +249,21 @@ class Timeline:
         except (KeyError, TypeError) as error:
             raise InputError(f"timeline is incomplete or damaged: {error!r}") from error
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows; see :func:`~cuelens.explain.explanation_html.timeline_html`."""
+        from cuelens.explain.explanation_html import timeline_html
+
+        return timeline_html(self)
+
     def plot(self) -> Figure:
         """Speech, a lane a label, and the weights over time and frequency, one above the other."""
         from cuelens.explain.timeline_figure import plot_timeline
 
         return plot_timeline(self)
 
-    def save(self, folder: str | Path) -> Path:
-        """Write timeline.json, timeline.csv and timeline.png into a folder; returns the first."""
-        from cuelens.explain.figure_style import save_figure
+    def save(self, folder: str | Path, *, figures: FigureFormat = "png") -> Path:
+        """Write timeline.json, timeline.csv and the figure into a folder; returns the first."""
+        from cuelens.figure_style import save_figures
 
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -264,7 +272,7 @@ class Timeline:
             frame[column] = frame[column].dt.total_seconds()
         frame = frame.rename(columns={"start": "start_s", "end": "end_s"})
         frame.to_csv(folder / "timeline.csv", index=False)
-        save_figure(self.plot(), folder / "timeline.png")
+        save_figures({"timeline": self.plot()}, folder, figures)
         file = folder / "timeline.json"
         file.write_text(dump_json(self.to_dict()), encoding="utf-8")
         return file

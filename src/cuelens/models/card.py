@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cuelens.figure_style import COLUMN_IN, PAGE_IN, SMALL_PT, new_figure, save_figure, styled
 from cuelens.models.evaluation import HeldOut
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MOST_IN_COLUMN = 8  # labels
+_DPI = 150  # a page for screens, in a folder that is shipped
 _TEXT = """# {name}
 
 {summary}
@@ -54,7 +60,7 @@ Seed {seed}. Every figure on this page is in `model.json`.
 def write_card(folder: Path, description: Mapping[str, Any], held_out: HeldOut) -> None:
     """Write ``README.md`` and ``confusion.png`` into a model folder."""
     (folder / "README.md").write_text(card_text(description), encoding="utf-8")
-    _draw_confusion(held_out, folder / "confusion.png")
+    save_figure(plot_confusion(held_out), folder / "confusion.png", dpi=_DPI)
 
 
 def card_text(description: Mapping[str, Any]) -> str:
@@ -101,23 +107,26 @@ def card_text(description: Mapping[str, Any]) -> str:
     )
 
 
-def _draw_confusion(held_out: HeldOut, file: Path) -> None:
-    from matplotlib.figure import Figure
-
+@styled
+def plot_confusion(held_out: HeldOut) -> Figure:
+    """Shares of answers (columns) for each emotion (rows), of speakers not heard."""
     share = held_out.confusion / np.maximum(held_out.confusion.sum(axis=1, keepdims=True), 1)
     n_labels = len(held_out.labels)
-    figure = Figure(figsize=(1.6 + 0.62 * n_labels, 1.1 + 0.55 * n_labels), layout="constrained")
+    narrow = n_labels <= _MOST_IN_COLUMN
+    figure = new_figure(COLUMN_IN if narrow else PAGE_IN, 1.1 + (0.3 if narrow else 0.5) * n_labels)
     axes = figure.subplots()
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for row in range(n_labels):
         for column in range(n_labels):
             colour = "white" if share[row, column] > 0.5 else "black"
             text = f"{share[row, column]:.2f}".lstrip("0") if share[row, column] else ""
-            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
-    axes.set_xticks(range(n_labels), held_out.labels, rotation=40, ha="right")
+            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=SMALL_PT)
+    axes.set_xticks(range(n_labels), held_out.labels)
+    for label in axes.get_xticklabels():
+        label.set(rotation=40, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(n_labels), held_out.labels)
     axes.set_xlabel("answer")
     axes.set_ylabel("acted emotion")
-    axes.set_title(f"Speakers not heard: UAR {held_out.uar:.3f}", fontsize=10)
+    axes.set_title(f"Speakers not heard: UAR {held_out.uar:.3f}")
     figure.colorbar(image, label="share of the row", shrink=0.8)
-    figure.savefig(file, dpi=110, metadata={"Software": None})
+    return figure

@@ -10,6 +10,7 @@ import numpy as np
 from cuelens.evaluate.beyond_saliency_result import BeyondSaliency
 from cuelens.evaluate.beyond_saliency_tables import MOMENTS
 from cuelens.explain.figures import AGAINST, NEUTRAL, SUPPORTS
+from cuelens.figure_style import PAGE_IN, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 
 _COLOURS = dict(zip(MOMENTS[:3], (SUPPORTS, NEUTRAL, AGAINST), strict=True))
 _MARKERS = dict(zip(MOMENTS[:3], ("o", "D", "s"), strict=True))
-_SMALL = 8.0
 
 
+@styled
 def plot_beyond_saliency(found: BeyondSaliency) -> Figure:
     """Agreement with the literature on the left, overlap of windows in time on the right.
 
@@ -28,19 +29,16 @@ def plot_beyond_saliency(found: BeyondSaliency) -> Figure:
     the published way.  Right: mean intersection over union of salient windows; diamonds are random
     windows of the same clips.  Bars are 95 % intervals.
     """
-    from matplotlib.figure import Figure
-
     groups = list(product(found.explainers, ("right", "wrong")))
     overlap = found.overlap[found.overlap["answers"] == "all"]
-    figure = Figure(figsize=(9.2, 1.7 + 0.7 * len(groups)), layout="constrained")
+    figure = new_figure(PAGE_IN, 1.9 + 0.7 * len(groups))
     left, right = figure.subplots(1, 2)
     _agreement(left, found, groups)
     _overlap(right, overlap.to_dict("records"))
     over = found.about["over"]
     figure.suptitle(
         f"{found.about['model']} on {found.about['corpus']}, {found.about['n_clips']} clips; "
-        f"intervals over {over}",
-        fontsize=9,
+        f"intervals over {over}"
     )
     return figure
 
@@ -78,8 +76,8 @@ def _agreement(ax: Axes, found: BeyondSaliency, groups: list[tuple[str, str]]) -
     ax.set_yticks(range(len(groups)), labels)
     ax.set_ylim(len(groups) - 0.5, -0.5)
     ax.set_xlim(-3, 103)
-    ax.set_xlabel("strong cues that go the expected way (%)", fontsize=_SMALL)
-    ax.set_title("agreement with the literature", fontsize=9, loc="left")
+    ax.set_xlabel("strong cues that go the expected way (%)")
+    ax.set_title("agreement with the literature", loc="left")
     _tidy(ax)
 
 
@@ -111,8 +109,8 @@ def _overlap(ax: Axes, rows: list[dict[Any, Any]]) -> None:
     ax.set_ylim(len(pairs) - 0.5, -0.5)
     ends = [row[name] for row in rows for name in ("iou_high", "iou", "random")]
     ax.set_xlim(0, min(1.0, 1.1 * max([0.5, *(end for end in ends if np.isfinite(end))])))
-    ax.set_xlabel("intersection over union in time", fontsize=_SMALL)
-    ax.set_title("overlap of windows", fontsize=9, loc="left")
+    ax.set_xlabel("intersection over union in time")
+    ax.set_title("overlap of windows", loc="left")
     _tidy(ax)
 
 
@@ -123,11 +121,9 @@ def _tidy(ax: Axes) -> None:
     ax.legend(
         handles.values(),
         handles.keys(),
-        fontsize=6.5,
         frameon=False,
         loc="upper center",
         bbox_to_anchor=(0.5, -0.16),
-        ncols=2,
+        ncols=1,
     )
     ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(labelsize=7.5)

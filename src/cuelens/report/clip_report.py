@@ -13,12 +13,12 @@ from cuelens.evaluate import RemovalCurve
 from cuelens.evaluate.reliability import Reliability
 from cuelens.explain import Explanation
 from cuelens.explain.explanation import dump_json
-from cuelens.explain.figure_style import FigureFormat, remove_figure, save_figures
 from cuelens.explain.figures import (
     plot_prediction,
     plot_spectrogram,
     plot_weights,
 )
+from cuelens.figure_style import FigureFormat, remove_figure, save_figures
 from cuelens.report.clip_page import clip_page, clip_sounds
 from cuelens.report.encode import flac_bytes
 from cuelens.report.figures import plot_cues, plot_moments, plot_removal

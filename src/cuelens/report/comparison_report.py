@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cuelens.explain.comparison import Comparison
-from cuelens.explain.figure_style import figure_png
+from cuelens.figure_style import figure_png
 from cuelens.report.clip_page import page_templates
 from cuelens.report.encode import data_url, flac_bytes
 

@@ -17,8 +17,8 @@ from cuelens.evaluate.emolime_reproduction import (
     p_text,
 )
 from cuelens.evaluate.robustness import ALL, DESIGNS
-from cuelens.explain.figure_style import save_figure
 from cuelens.explain.figures import AGAINST, NEUTRAL, SUPPORTS
+from cuelens.figure_style import save_figure
 from cuelens.report.clip_page import page_templates
 from cuelens.report.clip_report import make_folder
 from cuelens.report.robustness_figure import (

@@ -12,7 +12,8 @@ from cuelens.cues import CUES, WINDOW_CUES, CorpusCues, CueReport
 from cuelens.evaluate import RemovalCurve
 from cuelens.explain import Explanation
 from cuelens.explain.account import unit_words
-from cuelens.explain.figure_style import (
+from cuelens.explain.figures import AGAINST, NEUTRAL, SUPPORTS, plot_spectrogram
+from cuelens.figure_style import (
     COLUMN_IN,
     PAGE_IN,
     SMALL_PT,
@@ -20,7 +21,6 @@ from cuelens.explain.figure_style import (
     new_axes,
     styled,
 )
-from cuelens.explain.figures import AGAINST, NEUTRAL, SUPPORTS, plot_spectrogram
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

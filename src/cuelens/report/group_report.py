@@ -14,6 +14,7 @@ from cuelens.audio import Audio
 from cuelens.corpora import Corpus, canonical_emotion
 from cuelens.errors import CuelensError, InputError
 from cuelens.evaluate.group import TRUTH, Group, Grouping
+from cuelens.evaluate.group_cues import CueComparison
 from cuelens.evaluate.intervals import MIN_CLUSTERS
 from cuelens.report.clip_page import page_templates
 from cuelens.report.encode import data_url, flac_bytes
@@ -59,6 +60,7 @@ def write_group_report(
     by: Grouping = "emotion",
     sounds: Sounds | None = None,
     difference: GroupDifference | None = None,
+    cue_differences: Sequence[CueComparison] = (),
 ) -> Path:
     """Write the page of a group: one file that works offline.
 
@@ -73,13 +75,17 @@ def write_group_report(
         Gives the sound of a clip by its corpus, file and start in s (see `corpus_sounds`), for
         players of the most typical clips; None: no players.
     difference : GroupDifference or None
+    cue_differences : sequence of CueComparison
+        As from :meth:`~cuelens.evaluate.group.Group.cue_differences`.
 
     Returns
     -------
     Path
     """
     page = page_templates().get_template("group.html")
-    context = group_context(group, by=by, sounds=sounds, difference=difference)
+    context = group_context(
+        group, by=by, sounds=sounds, difference=difference, cue_differences=cue_differences
+    )
     file = Path(file)
     file.write_text(page.render(**context), encoding="utf-8")
     return file
@@ -91,6 +97,7 @@ def group_context(
     by: Grouping = "emotion",
     sounds: Sounds | None = None,
     difference: GroupDifference | None = None,
+    cue_differences: Sequence[CueComparison] = (),
 ) -> dict[str, Any]:
     """What the template of a group needs."""
     about = {"corpora": [], "failed": {}, "seed": 0, "explainer": "", "versions": {}, **group.about}
@@ -107,6 +114,8 @@ def group_context(
         "confusion": _confusion(group, clips),
         "views": [_view(group, name, players) for name in group.views(by)],
         "difference": None if difference is None else _difference(difference),
+        "cues": [_cues(one) for one in cue_differences],
+        "baseline": _baseline(group),
     }
 
 
@@ -182,7 +191,7 @@ def _high_to_low(part: pd.DataFrame) -> list[Any]:
     return (part[::-1] if bands else part).to_dict("records")
 
 
-def _bar(row: Mapping[str, Any], reach: float) -> dict[str, Any]:
+def _bar(row: Mapping[Any, Any], reach: float) -> dict[str, Any]:
     known = bool(np.isfinite(row["low"]) and np.isfinite(row["high"]))
     return {
         "unit": row["unit"],
@@ -220,6 +229,36 @@ def _difference(difference: GroupDifference) -> dict[str, Any]:
             {**row, "known": bool(np.isfinite(row["low"]))} for row in rows.to_dict("records")
         ],
     }
+
+
+def _cues(found: CueComparison) -> dict[str, Any]:
+    ends = found.table[["effect", "low", "high"]].abs().to_numpy()
+    reach = max(float(np.nanmax(ends, initial=0.0)), 1e-9)
+    return {
+        "first": found.first,
+        "second": found.second,
+        "within": found.within,
+        "account": found.account,
+        "reach": reach,
+        "what": "pairs" if found.table["paired"].any() else "clips",
+        "rows": [
+            {
+                **{str(name): value for name, value in row.items()},
+                **_bar(row | {"mean": row["effect"]}, reach),
+                "unit": row["unit"].partition(" above ")[0],
+            }
+            for row in found.table.to_dict("records")
+        ],
+    }
+
+
+def _baseline(group: Group) -> str:
+    """What the cues of clips were compared with, and how many of them."""
+    if group.cues.empty:
+        return ""
+    clips = group.cues.drop_duplicates(["corpus", "clip", "start_s"])
+    counts = clips["baseline"].value_counts()
+    return ", ".join(f"{name} ({n} clip{'' if n == 1 else 's'})" for name, n in counts.items())
 
 
 class _Players:

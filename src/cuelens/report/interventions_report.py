@@ -10,7 +10,7 @@ import numpy as np
 from cuelens.audio import Audio
 from cuelens.explain import DoseResponse, DoseResponses
 from cuelens.explain.dose_responses import measured_text
-from cuelens.explain.figure_style import FigureFormat
+from cuelens.figure_style import FigureFormat
 from cuelens.report.clip_page import page_templates
 from cuelens.report.clip_report import make_folder
 from cuelens.report.encode import data_url, flac_bytes

@@ -15,7 +15,7 @@ from cuelens.evaluate.group_figure import plot_bars
 from cuelens.evaluate.over_clips import json_ready
 from cuelens.explain import Explanation
 from cuelens.explain.explanation import dump_json
-from cuelens.explain.figure_style import (
+from cuelens.figure_style import (
     PAGE_IN,
     TEXT_PT,
     FigureFormat,

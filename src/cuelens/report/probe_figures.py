@@ -16,8 +16,8 @@ import pandas as pd
 from cuelens.cues import CUES
 from cuelens.cues.probed import overall_task, shown_layer
 from cuelens.errors import InputError
-from cuelens.explain.figure_style import new_axes
 from cuelens.explain.figures import AGAINST, NEUTRAL, SUPPORTS
+from cuelens.figure_style import COLUMN_IN, PAGE_IN, SMALL_PT, TEXT_PT, new_axes, new_figure, styled
 from cuelens.probe.categories import CATEGORIES, FEATURES, category, title
 from cuelens.probe.result import ProbeResult
 from cuelens.probe.verdicts import VERDICTS
@@ -47,11 +47,10 @@ _MEASURES = {
     "r2_top": ("mean R², dimensions that matter", 0.0),
 }
 _CONFOUND_METRICS = {"UAR": "UAR", "R2": "R²"}
-_SMALL = 8.0
 _LONGEST = 24  # letters of a name; of longer ones the ends are shown
-_PANEL_IN = (3.1, 2.3)
 
 
+@styled
 def plot_verdicts(
     result: ProbeResult,
     *,
@@ -77,14 +76,16 @@ def plot_verdicts(
         return _plot_verdict_counts(result, layer, ax)
     tasks, rows = task_names(result, layer), ordered_features(result, layer)
     features = _of_layer(result.features, layer).set_index(["feature", "task"])["verdict"]
-    ax = ax or new_axes(3.6 + 0.52 * len(tasks), 1.6 + 0.165 * len(rows))
+    ax = ax or new_axes(PAGE_IN if len(tasks) > 2 else COLUMN_IN, 1.6 + 0.165 * len(rows))
     n_before = 0.0
     places, names = [], []
     for group in CATEGORIES:
         members = [name for name in rows if category(name) == group]
         if not members:
             continue
-        ax.text(-0.62, n_before + 0.1, group, ha="right", va="center", weight="bold", fontsize=8)
+        ax.text(
+            -0.62, n_before + 0.1, group, ha="right", va="center", weight="bold", fontsize=TEXT_PT
+        )
         n_before += 1
         for name in members:
             for column, task in enumerate(tasks):
@@ -95,8 +96,10 @@ def plot_verdicts(
         n_before += 0.4
     ax.set_xlim(-0.5, len(tasks) - 0.5)
     ax.set_ylim(n_before - 0.4, -0.6)
-    ax.set_yticks(places, names, fontsize=7)
-    ax.set_xticks(range(len(tasks)), [_plain(task) for task in tasks], rotation=45, fontsize=8)
+    ax.set_yticks(places, names)
+    ax.set_xticks(
+        range(len(tasks)), [_plain(task) for task in tasks], rotation=45, fontsize=TEXT_PT
+    )
     for label in ax.get_xticklabels():
         label.set(ha="left", rotation_mode="anchor")
     ax.xaxis.tick_top()
@@ -139,7 +142,6 @@ def _verdict_legend(ax: Axes) -> None:
         ],
         loc="outside lower center",
         ncols=2,
-        fontsize=7,
         frameon=False,
         handlelength=1.2,
         handleheight=1.0,
@@ -150,10 +152,10 @@ def _plot_verdict_counts(result: ProbeResult, layer: str, ax: Axes | None) -> Ax
     counts = verdict_counts(result, layer)
     tasks = task_names(result, layer)
     height = 1.2 + 0.19 * (len(CATEGORIES) + 1) * len(tasks)
-    ax = ax or new_axes(5.6, height)
+    ax = ax or new_axes(PAGE_IN, height)
     places, names, y = [], [], 0.0
     for task in tasks:
-        ax.text(0, y, _plain(task), weight="bold", fontsize=8, va="center", ha="left")
+        ax.text(0, y, _plain(task), weight="bold", fontsize=TEXT_PT, va="center", ha="left")
         y += 0.95
         for group in CATEGORIES:
             row = counts[(counts["task"] == task) & (counts["category"] == group)]
@@ -177,7 +179,7 @@ def _plot_verdict_counts(result: ProbeResult, layer: str, ax: Axes | None) -> Ax
                         f"{width:.0f}",
                         ha="center",
                         va="center",
-                        fontsize=6.5,
+                        fontsize=SMALL_PT,
                         color=_ink_on(verdict),
                     )
                 left += width
@@ -186,8 +188,8 @@ def _plot_verdict_counts(result: ProbeResult, layer: str, ax: Axes | None) -> Ax
             y += 1
         y += 0.25
     ax.set_ylim(y - 0.4, -0.7)
-    ax.set_yticks(places, names, fontsize=7.5)
-    ax.set_xlabel("features", fontsize=_SMALL)
+    ax.set_yticks(places, names)
+    ax.set_xlabel("features")
     ax.margins(x=0)
     _tidy(ax)
     ax.spines["left"].set_visible(False)
@@ -196,6 +198,7 @@ def _plot_verdict_counts(result: ProbeResult, layer: str, ax: Axes | None) -> Ax
     return ax
 
 
+@styled
 def plot_categories(
     result: ProbeResult,
     *,
@@ -223,7 +226,7 @@ def plot_categories(
         )
     label, nothing = _MEASURES[measure]
     tasks = list(rows["task"].unique()) if tasks is None else list(tasks)
-    figure, panels = _panels(len(tasks), (3.1, 1.55), sharex=True)
+    figure, panels = _panels(len(tasks), 1.55, sharex=True)
     reach = (min(nothing, rows["value_low"].min()), max(nothing, rows["value_high"].max()))
     for ax, task in zip(panels, tasks, strict=True):
         some = rows[rows["task"] == task].set_index("category")
@@ -234,12 +237,13 @@ def plot_categories(
         ax.set_yticks(range(len(groups)), groups)
         ax.set_ylim(len(groups) - 0.5, -0.5)
         ax.set_xlim(*_padded(reach))
-        ax.set_title(_plain(task), fontsize=9, loc="left")
+        ax.set_title(_plain(task), loc="left")
         _tidy(ax)
     _label_below(panels, label)
     return figure
 
 
+@styled
 def plot_curve(
     result: ProbeResult, *, layer: str | None = None, tasks: Sequence[str] | None = None
 ) -> Figure:
@@ -253,7 +257,7 @@ def plot_curve(
     of_task = _of_layer(result.tasks, layer).set_index("task")
     rows = _of_layer(result.curve, layer)
     tasks = list(rows["task"].unique()) if tasks is None else list(tasks)
-    figure, panels = _panels(len(tasks), _PANEL_IN)
+    figure, panels = _panels(len(tasks), 2.3)
     for ax, task in zip(panels, tasks, strict=True):
         about: Any = of_task.loc[task]
         name = "f1" if about["kind"] == "emotion" else "score"
@@ -278,14 +282,15 @@ def plot_curve(
         ax.minorticks_off()
         ax.set_ylim(min(0.0, float(ax.get_ylim()[0])), 1.02)
         metric = "R²" if about["metric"] == "R2" else "UAR"
-        ax.set_ylabel("F1 (classes balanced)" if name == "f1" else metric, fontsize=_SMALL)
-        ax.set_title(_plain(task), fontsize=9, loc="left")
+        ax.set_ylabel("F1 (classes balanced)" if name == "f1" else metric)
+        ax.set_title(_plain(task), loc="left")
         _tidy(ax)
     _label_below(panels, "n dimensions")
     _share_legend(figure, panels[0])
     return figure
 
 
+@styled
 def plot_importance(
     result: ProbeResult,
     *,
@@ -302,7 +307,7 @@ def plot_importance(
     rows = _of_layer(result.importance, shown_layer(result, layer))
     tasks = list(rows["task"].unique()) if tasks is None else list(tasks)
     by_category = bool(rows["dimension"].isin(FEATURES).all())
-    figure, panels = _panels(len(tasks), (3.1, 1.8 if by_category else 0.8 + 0.15 * n))
+    figure, panels = _panels(len(tasks), 1.8 if by_category else 0.8 + 0.15 * n)
     for ax, task in zip(panels, tasks, strict=True):
         some = rows[rows["task"] == task].sort_values("rank")
         if by_category:
@@ -311,7 +316,7 @@ def plot_importance(
             _importance_of_dimensions(ax, some[:n])
         ax.set_xlim(left=0)
         ax.locator_params(axis="x", nbins=4)
-        ax.set_title(_plain(task), fontsize=9, loc="left")
+        ax.set_title(_plain(task), loc="left")
         _tidy(ax)
     _label_below(panels, "importance")
     return figure
@@ -342,9 +347,10 @@ def _importance_of_dimensions(ax: Axes, rows: pd.DataFrame) -> None:
     )
     ax.set_yticks(places, [_plain(str(name)) for name in rows["dimension"]])
     ax.set_ylim(len(rows) - 0.4, -0.6)
-    ax.set_ylabel("dimension", fontsize=_SMALL)
+    ax.set_ylabel("dimension")
 
 
+@styled
 def plot_decodability(
     result: ProbeResult,
     *,
@@ -370,7 +376,7 @@ def plot_decodability(
     task = overall_task(_of_layer(result.tasks, layer)) if task is None else task
     rows = _of_layer(result.features, layer)
     rows = rows[rows["task"] == task].sort_values("r2_all", ascending=False)[:n]
-    ax = ax or new_axes(6.2, 1.3 + 0.2 * len(rows))
+    ax = ax or new_axes(PAGE_IN, 1.3 + 0.2 * len(rows))
     places = np.arange(len(rows))
     ax.axvline(0, color=NEUTRAL, lw=0.8)
     floor = result.about["settings"]["negligible_r2"]
@@ -390,14 +396,15 @@ def plot_decodability(
     ax.set_ylim(len(rows) - 0.4, -0.6)
     low = min(0.0, float(np.nanmin(rows[["r2_top", "r2_random", "r2_shuffled"]].to_numpy())))
     ax.set_xlim(max(low, -0.5) - 0.04, 1.02)
-    ax.set_xlabel("R² on speakers left out", fontsize=_SMALL)
+    ax.set_xlabel("R² on speakers left out")
     ax.grid(axis="y", color=GRID, lw=0.5)
     ax.set_axisbelow(True)
     _tidy(ax)
-    ax.figure.legend(loc="outside lower center", ncols=2, fontsize=7, frameon=False)
+    ax.figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return ax
 
 
+@styled
 def plot_layers(result: ProbeResult, *, what: Literal["categories", "cues", "scores"]) -> Figure:
     """Over the layers: mean R2 of each category, R2 of each expert cue, or the score of each task.
 
@@ -414,13 +421,13 @@ def plot_layers(result: ProbeResult, *, what: Literal["categories", "cues", "sco
     rows = result.features[result.features["task"] == overall_task(result.tasks)]
     if what == "cues":
         return _plot_cues_of_layers(rows, layers)
-    figure, (ax,) = _panels(1, (4.6, 2.8))
+    figure, (ax,) = _panels(1, 2.6)
     for group, some in rows.groupby("category"):
         mean = some.groupby("layer")["r2_all"].mean().reindex(layers)
         marker, colour = _CATEGORY_MARKERS[str(group)], CATEGORY_COLOURS[str(group)]
         ax.plot(mean.to_numpy(), marker=marker, ms=4, color=colour, label=str(group))
     _layer_axis(ax, layers)
-    ax.set_ylabel("mean R², all dimensions", fontsize=_SMALL)
+    ax.set_ylabel("mean R², all dimensions")
     _share_legend(figure, ax)
     return figure
 
@@ -428,21 +435,21 @@ def plot_layers(result: ProbeResult, *, what: Literal["categories", "cues", "sco
 def _plot_cues_of_layers(rows: pd.DataFrame, layers: Sequence[str]) -> Figure:
     known = set(rows["feature"])
     cues = [cue for cue in CUES.values() if cue.functional in known]
-    figure, panels = _panels(len(cues), (2.1, 1.6), columns=4)
+    figure, panels = _panels(len(cues), 1.6, columns=3)
     for ax, cue in zip(panels, cues, strict=True):
         some = rows[rows["feature"] == cue.functional].set_index("layer").reindex(list(layers))
         _band_line(ax, some, "r2_all", AGAINST)
         _layer_axis(ax, layers)
         ax.set_ylim(min(0.0, float(some["r2_all"].min())) - 0.04, 1.02)
-        ax.set_title(cue.title.partition(" (")[0], fontsize=8, loc="left")
-    panels[0].set_ylabel("R²", fontsize=_SMALL)
+        ax.set_title(cue.title.partition(" (")[0], fontsize=TEXT_PT, loc="left")
+    panels[0].set_ylabel("R²")
     _label_below(panels, "layer", alone=True)
     return figure
 
 
 def _plot_scores_of_layers(result: ProbeResult, layers: Sequence[str]) -> Figure:
     tasks = list(result.tasks["task"].unique())
-    figure, panels = _panels(len(tasks), (2.6, 1.9))
+    figure, panels = _panels(len(tasks), 1.9)
     for ax, task in zip(panels, tasks, strict=True):
         some = result.tasks[result.tasks["task"] == task].set_index("layer").reindex(list(layers))
         _band_line(ax, some, "score", SUPPORTS, label="embedding")
@@ -450,13 +457,14 @@ def _plot_scores_of_layers(result: ProbeResult, layers: Sequence[str]) -> Figure
         ax.axhline(features, color=AGAINST, ls="--", lw=1.2, label="acoustic features")
         ax.axhline(chance, color=NEUTRAL, ls=":", lw=0.9, label="chance")
         _layer_axis(ax, layers)
-        ax.set_ylabel(_CONFOUND_METRICS[str(some["metric"].iloc[0])], fontsize=_SMALL)
-        ax.set_title(_plain(task), fontsize=9, loc="left")
+        ax.set_ylabel(_CONFOUND_METRICS[str(some["metric"].iloc[0])])
+        ax.set_title(_plain(task), loc="left")
     _label_below(panels, "layer", alone=True)
     _share_legend(figure, panels[0])
     return figure
 
 
+@styled
 def plot_confounds(
     result: ProbeResult, *, layer: str | None = None, confounds: Sequence[str] | None = None
 ) -> Figure:
@@ -464,7 +472,7 @@ def plot_confounds(
     rows = _of_layer(result.confounds, shown_layer(result, layer))
     names = list(rows["confound"].unique()) if confounds is None else list(confounds)
     n_rows = rows["dimensions"].nunique()
-    figure, panels = _panels(len(names), (3.1, 0.75 + 0.22 * n_rows))
+    figure, panels = _panels(len(names), 0.75 + 0.22 * n_rows)
     for ax, name in zip(panels, names, strict=True):
         some = rows[rows["confound"] == name].reset_index(drop=True)
         ax.axvline(some["chance"].iloc[0], color=NEUTRAL, lw=0.9, ls=":", label="chance")
@@ -479,7 +487,7 @@ def plot_confounds(
         ax.set_ylim(len(some) - 0.5, -0.5)
         ax.set_xlim(min(0.0, float(some["value"].min())) - 0.03, 1.03)
         metric = _CONFOUND_METRICS[str(some["metric"].iloc[0])]
-        ax.set_title(f"{name} ({metric})", fontsize=9, loc="left")
+        ax.set_title(f"{name} ({metric})", loc="left")
         _tidy(ax)
     return figure
 
@@ -529,16 +537,14 @@ def _of_layer(table: pd.DataFrame, layer: str) -> pd.DataFrame:
 
 
 def _panels(
-    n: int, size_in: tuple[float, float], *, columns: int = 3, sharex: bool = False
+    n: int, height_in: float, *, columns: int = 2, sharex: bool = False
 ) -> tuple[Figure, list[Axes]]:
     """`n` axes in rows of `columns`."""
-    from matplotlib.figure import Figure
-
     if n < 1:
         raise InputError("there is nothing to draw; expected at least one panel")
-    columns = min(columns, n) if n != 4 else min(columns, 2)
+    columns = min(columns, n)
     n_rows = -(-n // columns)
-    figure = Figure(figsize=(size_in[0] * columns, size_in[1] * n_rows + 0.3), layout="constrained")
+    figure = new_figure(PAGE_IN if columns > 1 else COLUMN_IN, height_in * n_rows + 0.3)
     grid = figure.subplots(n_rows, columns, squeeze=False, sharex=sharex).ravel()
     for ax in grid[n:]:
         ax.remove()
@@ -570,7 +576,6 @@ def _layer_axis(ax: Axes, layers: Sequence[str]) -> None:
         ha="right" if long else "center",
     )
     _tidy(ax)
-    ax.tick_params(labelsize=7)
 
 
 def _label_below(panels: Sequence[Axes], label: str, *, alone: bool = False) -> None:
@@ -581,7 +586,7 @@ def _label_below(panels: Sequence[Axes], label: str, *, alone: bool = False) -> 
         lowest[spec.colspan.start if spec is not None else 0] = ax
         ax.tick_params(labelbottom=not alone)
     for ax in lowest.values():
-        ax.set_xlabel(label, fontsize=_SMALL)
+        ax.set_xlabel(label)
         ax.tick_params(labelbottom=True)
 
 
@@ -592,7 +597,6 @@ def _share_legend(figure: Figure, ax: Axes) -> None:
         labels,
         loc="outside lower center",
         ncols=min(3, len(labels)),
-        fontsize=7,
         frameon=False,
     )
 
@@ -604,12 +608,11 @@ def _padded(reach: tuple[FloatArray | float, FloatArray | float]) -> tuple[float
 
 
 def _plain(text: str, longest: int = _LONGEST) -> str:
-    """A name that leaves room for the figure; what stands between dollar signs is no formula."""
+    """A name that leaves room for the figure."""
     if len(text) > longest:
         text = f"{text[: longest // 2]}…{text[-longest // 2 + 1 :]}"
-    return text.replace("$", r"\$")
+    return text
 
 
 def _tidy(ax: Axes) -> None:
     ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(labelsize=7.5)

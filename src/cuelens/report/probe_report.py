@@ -18,8 +18,8 @@ from cuelens.cues.probed import (
     probe_account,
     shown_layer,
 )
-from cuelens.explain.figure_style import save_figure
 from cuelens.explain.figures import AGAINST, NEUTRAL, SUPPORTS
+from cuelens.figure_style import save_figure
 from cuelens.probe.categories import CATEGORIES, FEATURES, category, title
 from cuelens.probe.result import ProbeResult
 from cuelens.probe.verdicts import VERDICTS

@@ -9,15 +9,16 @@ import pandas as pd
 
 from cuelens.evaluate.probing_reproduction import CHANCE, ProbingReproduction
 from cuelens.explain.figures import AGAINST, NEUTRAL, SUPPORTS
+from cuelens.figure_style import PAGE_IN, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_SMALL = 8.0
 _PLACES = {"neutral": -0.24, "others": -0.08, "held out": 0.08, "noise": 0.24}
 
 
+@styled
 def plot_reproduction(found: ProbingReproduction) -> Figure:
     """F1 in percent, emotions in rows: eGeMAPS on the left, top dimensions on the right.
 
@@ -25,18 +26,16 @@ def plot_reproduction(found: ProbingReproduction) -> Figure:
     draws), orange the corrected one with 95 % intervals over speakers, crosses are figures as
     printed, and grey is pure noise in the published way.
     """
-    from matplotlib.figure import Figure
-
     emotions = [str(name) for name in found.corrected["emotion"]]
-    figure = Figure(figsize=(7.4, 1.5 + 0.52 * len(emotions)), layout="constrained")
+    figure = new_figure(PAGE_IN, 1.5 + 0.52 * len(emotions))
     left, right = figure.subplots(1, 2, sharey=True)
     for ax, column, printed in (
         (left, "egemaps", "paper_egemaps"),
         (right, "top", "paper_wavlm_top"),
     ):
         _panel(ax, found, emotions, column, printed)
-    left.set_title("eGeMAPS features", fontsize=9, loc="left")
-    right.set_title(f"top dimensions of {found.about['embedding']}", fontsize=9, loc="left")
+    left.set_title("eGeMAPS features", loc="left")
+    right.set_title(f"top dimensions of {found.about['embedding']}", loc="left")
     noise = found.noise.set_index("emotion")["published_top"].reindex(emotions)
     right.plot(
         100 * noise,
@@ -57,7 +56,6 @@ def plot_reproduction(found: ProbingReproduction) -> Figure:
         handles.keys(),
         loc="outside lower center",
         ncols=2,
-        fontsize=7,
         frameon=False,
     )
     return figure
@@ -99,6 +97,5 @@ def _panel(
     ax.hlines(place, ours[f"{column}_low"], ours[f"{column}_high"], color=SUPPORTS, lw=1.6)
     ax.plot(ours[column], place, "o", ms=5, color=SUPPORTS, label="speakers held out")
     ax.set_xlim(-3, 103)
-    ax.set_xlabel("F1 (%)", fontsize=_SMALL)
+    ax.set_xlabel("F1 (%)")
     ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(labelsize=7.5)

@@ -9,6 +9,7 @@ import numpy as np
 from cuelens.evaluate.emolime_reproduction import EmoLimeReproduction
 from cuelens.evaluate.robustness import ALL, DESIGNS
 from cuelens.explain.figures import AGAINST, NEUTRAL, SUPPORTS
+from cuelens.figure_style import COLUMN_IN, PAGE_IN, SMALL_PT, new_figure, styled
 from cuelens.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 GRID = "#dedad1"
 LINES = (SUPPORTS, AGAINST, "#2f8577", "#7d5ba6", "#8a6d1f", "#9c2f5c")
 _MARKERS = "os^DvP"
-_SMALL = 8.0
 _WHATS = (("models", SUPPORTS, "o"), ("corpora", AGAINST, "s"))
 _KINDS = {  # of single clips, as the axis names them
     "two models, one clip": "two models,\none clip",
@@ -28,20 +28,17 @@ _KINDS = {  # of single clips, as the axis names them
 }
 
 
+@styled
 def plot_profiles(found: EmoLimeReproduction) -> Figure:
     """Band profiles: emotions in rows, corpora in columns, one line a model.
 
     A profile is the mean over speakers of each band's share of the weights; above 0 a band supports
     the emotion.  Void models are left out.
     """
-    from matplotlib.figure import Figure
-
     profiles = found.robustness.profiles
     corpora = [corpus["name"] for corpus in found.about["corpora"]]
     emotions, models, bands = found.emotions, found.about["models"], found.about["bands"]
-    figure = Figure(
-        figsize=(1.2 + 2.3 * len(corpora), 1.1 + 1.45 * len(emotions)), layout="constrained"
-    )
+    figure = new_figure(PAGE_IN, 1.1 + 1.45 * len(emotions))
     panels = figure.subplots(len(emotions), len(corpora), sharex=True, sharey=True, squeeze=False)
     places = np.arange(len(bands))
     for row, emotion in enumerate(emotions):
@@ -67,13 +64,13 @@ def plot_profiles(found: EmoLimeReproduction) -> Figure:
                 )
             _tidy(ax)
             if row == 0:
-                ax.set_title(corpus, fontsize=9)
+                ax.set_title(corpus)
             if column == 0:
-                ax.set_ylabel(emotion, fontsize=9)
+                ax.set_ylabel(emotion)
     for ax in panels[-1]:
-        ax.set_xticks(places, [_lowest(band) for band in bands], rotation=60, fontsize=7)
-        ax.set_xlabel("band, from (Hz)", fontsize=_SMALL)
-    figure.supylabel("share of the weights", fontsize=_SMALL)
+        ax.set_xticks(places, [_lowest(band) for band in bands], rotation=60, fontsize=SMALL_PT)
+        ax.set_xlabel("band, from (Hz)")
+    figure.supylabel("share of the weights")
     handles = {
         label: handle
         for ax in panels.ravel()
@@ -84,22 +81,20 @@ def plot_profiles(found: EmoLimeReproduction) -> Figure:
         handles.keys(),
         loc="outside lower center",
         ncols=min(4, max(1, len(handles))),
-        fontsize=_SMALL,
         frameon=False,
     )
     return figure
 
 
+@styled
 def plot_agreement(found: EmoLimeReproduction) -> Figure:
     """Agreement across models and across corpora with 95 % intervals, for each design and emotion.
 
     Faint dots are single pairs; the dotted line is a cell's agreement with itself on other clips,
     the most that can be expected with other clips.
     """
-    from matplotlib.figure import Figure
-
     rows = (ALL, *found.emotions)
-    figure = Figure(figsize=(7.4, 1.3 + 0.5 * len(rows)), layout="constrained")
+    figure = new_figure(PAGE_IN, 1.3 + 0.5 * len(rows))
     panels = figure.subplots(1, 2, sharey=True, sharex=True)
     for ax, design in zip(panels, DESIGNS, strict=True):
         ax.axvline(0.0, color=NEUTRAL, lw=0.7)
@@ -119,8 +114,8 @@ def plot_agreement(found: EmoLimeReproduction) -> Figure:
         if design == "other clips":
             ceiling = found.robustness.ceiling["half"].mean()
             ax.axvline(ceiling, color=NEUTRAL, lw=1.2, ls=":", label="a cell with itself")
-        ax.set_title(_design_title(design), fontsize=9, loc="left")
-        ax.set_xlabel("correlation of band profiles", fontsize=_SMALL)
+        ax.set_title(_design_title(design), loc="left")
+        ax.set_xlabel("correlation of band profiles")
         ax.set_xlim(-1.03, 1.03)
         ax.set_xticks([-1.0, -0.5, 0.0, 0.5, 1.0])
         ax.axhline(0.5, color=GRID, lw=0.8)
@@ -128,18 +123,15 @@ def plot_agreement(found: EmoLimeReproduction) -> Figure:
     panels[0].set_yticks(range(len(rows)), ["all emotions", *found.emotions])
     panels[0].set_ylim(len(rows) - 0.5, -0.5)
     handles, labels = panels[1].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=3, fontsize=_SMALL, frameon=False
-    )
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
+@styled
 def plot_clips(found: EmoLimeReproduction) -> Figure:
     """Correlations of single clips' weights with 95 % intervals; faint dots are emotions."""
-    from matplotlib.figure import Figure
-
     table = found.robustness.clips
-    figure = Figure(figsize=(4.6, 2.6), layout="constrained")
+    figure = new_figure(COLUMN_IN, 2.4)
     ax = figure.subplots()
     ax.axvline(0.0, color=NEUTRAL, lw=0.7)
     for row, kind in enumerate(_KINDS):
@@ -152,18 +144,17 @@ def plot_clips(found: EmoLimeReproduction) -> Figure:
     ax.set_yticks(range(len(_KINDS)), list(_KINDS.values()))
     ax.set_ylim(len(_KINDS) - 0.5, -0.5)
     ax.set_xlim(min(-0.1, *table["value"], *table["low"].dropna()) - 0.02, 1.02)
-    ax.set_xlabel("correlation of weights", fontsize=_SMALL)
+    ax.set_xlabel("correlation of weights")
     _tidy(ax)
     return figure
 
 
+@styled
 def plot_flipping(found: EmoLimeReproduction) -> Figure:
     """Answers kept as bands are removed: the largest weights first (orange), at random (grey)."""
-    from matplotlib.figure import Figure
-
     table = found.flipping
     models = [name for name in found.about["models"] if name in set(table["model"])]
-    figure = Figure(figsize=(1.0 + 1.75 * len(models), 2.6), layout="constrained")
+    figure = new_figure(PAGE_IN if len(models) > 1 else COLUMN_IN, 2.6)
     panels = figure.subplots(1, max(1, len(models)), sharey=True, squeeze=False)[0]
     for ax, model in zip(panels, models, strict=False):
         of_model = table[table["model"] == model]
@@ -172,19 +163,18 @@ def plot_flipping(found: EmoLimeReproduction) -> Figure:
                 ax.plot(some["n_removed"], 100 * some[kind], "-", color=colour, lw=0.8, alpha=0.4)
             mean = 100 * of_model.groupby("n_removed")[kind].mean()
             ax.plot(mean.index, mean, marker=marker, ms=4.5, lw=1.8, color=colour, label=kind)
-        ax.set_title(model, fontsize=9)
+        ax.set_title(model)
         ax.set_ylim(-2, 102)
         ax.set_xticks(sorted(of_model["n_removed"].unique()))
-        ax.set_xlabel("bands removed", fontsize=_SMALL)
+        ax.set_xlabel("bands removed")
         _tidy(ax)
-    panels[0].set_ylabel("answers kept (%)", fontsize=_SMALL)
+    panels[0].set_ylabel("answers kept (%)")
     handles, _ = panels[0].get_legend_handles_labels()
     figure.legend(
         handles[::-1],
         ["largest weights first", "at random"],
         loc="outside lower center",
         ncols=2,
-        fontsize=_SMALL,
         frameon=False,
     )
     return figure
@@ -221,4 +211,3 @@ def _lowest(band: str) -> str:
 
 def _tidy(ax: Axes) -> None:
     ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(labelsize=7.5)

@@ -32,6 +32,7 @@ _STYLE = {
     "axes.labelsize": TEXT_PT,
     "axes.titlesize": TITLE_PT,
     "figure.titlesize": TITLE_PT,
+    "figure.labelsize": TEXT_PT,
     "xtick.labelsize": SMALL_PT,
     "ytick.labelsize": SMALL_PT,
     "legend.fontsize": SMALL_PT,

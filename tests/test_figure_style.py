@@ -1,24 +1,21 @@
 from __future__ import annotations
 
-import itertools
 import re
 import zlib
 
 import matplotlib as mpl
 import pytest
+from tests.figure_checks import check_figure
 
 from cuelens import Audio, EmoLime, FrequencyBands
 from cuelens.errors import InputError
 from cuelens.explain import compare
-from cuelens.explain.figure_style import (
-    COLUMN_IN,
-    PAGE_IN,
-    figure_of,
+from cuelens.explain.figures import plot_weights
+from cuelens.figure_style import (
     new_axes,
     save_figure,
     save_figures,
 )
-from cuelens.explain.figures import plot_weights
 from cuelens.report import explain_clip
 from cuelens.testing import BandModel, speech_like
 from cuelens.units import TimeWindows
@@ -74,28 +71,30 @@ def _inflated(stream: bytes) -> bytes:
 
 def test_sizes_fonts_and_labels_fit(figures):
     for name, drawn in figures.items():
-        figure = figure_of(drawn)
-        assert figure.get_figwidth() in (COLUMN_IN, PAGE_IN), name
-        figure.draw_without_rendering()
-        page = figure.bbox.padded(1.0)
-        for ax in figure.axes:
-            if not ax.axison:
-                continue
-            for axis in (ax.xaxis, ax.yaxis):
-                ends = sorted(axis.get_view_interval())
-                labels = [
-                    tick.label1 if tick.label1.get_visible() else tick.label2
-                    for tick in axis.get_major_ticks()
-                    if ends[0] - 1e-9 <= tick.get_loc() <= ends[1] + 1e-9
-                ]
-                shown = [label for label in (*labels, axis.label) if label.get_text()]
-                boxes = [label.get_window_extent() for label in shown]
-                for a, b in itertools.combinations(boxes, 2):
-                    assert not a.overlaps(b), (name, [label.get_text() for label in shown])
-                for label, box in zip(shown, boxes, strict=True):
-                    assert 7 <= label.get_fontsize() <= 9, (name, label)
-                    assert page.x0 <= box.x0 <= box.x1 <= page.x1, (name, label)
-                    assert page.y0 <= box.y0 <= box.y1 <= page.y1, (name, label)
+        check_figure(drawn, name)
+
+
+@pytest.mark.parametrize("fault", ["width", "letters", "overlap", "slanted", "outside"])
+def test_faults_are_seen(fault):
+    """The check itself: each fault alone is noticed, and the figure without it passes."""
+    ax = new_axes()
+    ax.set_xticks([0.0, 1.0], ["one", "two"])
+    check_figure(ax)
+    if fault == "width":
+        ax.figure.set_figwidth(5.0)
+    elif fault == "letters":
+        ax.tick_params(labelsize=5)
+    elif fault == "outside":
+        ax.set_title(
+            "a title much wider than the column that it stands over, in all sizes of letters"
+        )
+    else:
+        names = ["a long name of a thing", "another long name of it"]
+        slant = 30 if fault == "slanted" else 0
+        ax.set_xlim(0, 1)
+        ax.set_xticks([0.4, 0.44] if slant else [0.4, 0.6], names, rotation=slant)
+    with pytest.raises(AssertionError):
+        check_figure(ax)
 
 
 def test_settings_of_the_user_come_back(tmp_path):
