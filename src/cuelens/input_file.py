@@ -14,8 +14,10 @@ from cuelens.errors import InputError
 
 MAX_TEXT_BYTES = 32 * 2**20
 """Largest label or JSON file that is read; real ones have thousandths of that."""
-MAX_DEPTH = 100
-"""Deepest nesting of XML or YAML that is read."""
+MAX_WEIGHTS_BYTES = 2**31
+"""Largest network, as of ONNX."""
+MAX_YAML_BYTES = 2**20
+MAX_YAML_VALUES = 1_000_000  # aliases followed: a kilobyte of them can stand for billions
 
 
 def open_regular(path: str | Path, *, expected: str) -> BufferedReader:
@@ -66,13 +68,12 @@ def read_bytes(path: str | Path, *, expected: str, max_bytes: int = MAX_TEXT_BYT
         As :func:`open_regular`, or larger than `max_bytes`.
     """
     with open_regular(path, expected=expected) as file:
-        content = file.read(max_bytes + 1)
-    if len(content) > max_bytes:
+        if os.fstat(file.fileno()).st_size <= max_bytes:
+            return file.read()
         raise InputError(
-            f"{path}: larger than {max_bytes / 2**20:.0f} MB; expected {expected} of that size at "
+            f"{path}: larger than {max_bytes / 2**20:.1f} MB; expected {expected} of that size at "
             "most"
         )
-    return content
 
 
 def read_json(path: str | Path, *, expected: str = "a JSON file") -> Any:
@@ -109,6 +110,41 @@ def parse_json(text: str) -> Any:
         )
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def read_yaml(path: str | Path, *, expected: str = "a YAML file") -> Any:
+    """What a YAML file holds: plain values, none of them made by code.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_bytes`, no YAML, tags of Python, nested too deeply, or aliases that stand for
+        more than a million values.
+    """
+    import yaml
+
+    content = read_bytes(path, expected=expected, max_bytes=MAX_YAML_BYTES)
+    try:
+        found = yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (ValueError, RecursionError, yaml.YAMLError, *_CONSTRUCTORS) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path}: cannot be read as YAML ({reason})") from error
+    waiting, n_values = [found], 0
+    while waiting:
+        value = waiting.pop()
+        n_values += 1
+        if isinstance(value, dict):
+            waiting += [*value.keys(), *value.values()]
+        elif isinstance(value, list | tuple | set):
+            waiting += value
+        if n_values + len(waiting) > MAX_YAML_VALUES:
+            raise InputError(
+                f"{path}: stands for more than {MAX_YAML_VALUES} values; expected less"
+            )
+    return found
+
+
+_CONSTRUCTORS = (AttributeError, KeyError, OverflowError, TypeError)  # of dates, of mappings
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -174,8 +174,8 @@ def _refuse_claims(path: Path, file: soundfile.SoundFile, size: int) -> None:
     if frames > most:
         raise InputError(
             f"{path}: its header claims {_told(frames / rate)} of sound, more than its {size} "
-            f"bytes can hold ({_told(most / rate)} at most); expected a complete file: copy or download "
-            "it again"
+            f"bytes can hold ({_told(most / rate)} at most); expected a complete file: copy or "
+            "download it again"
         )
     if frames > MAX_RECORDING_S * rate:
         raise InputError(
