@@ -18,6 +18,7 @@ import numpy as np
 
 from cuelens.errors import CuelensWarning, InputError
 from cuelens.sound_file import (
+    LARGEST_SAMPLE,
     MAX_RATE_HZ,
     MIN_RATE_HZ,
     SoundFile,
@@ -204,8 +205,8 @@ def load_audio(
         warnings.warn(f"{path}: {notes[-1]}", CuelensWarning, stacklevel=2)
     if heard.n_bad:
         raise InputError(
-            f"{path}: {heard.n_bad} samples are NaN or infinite; expected finite values: export "
-            "the recording again"
+            f"{path}: {heard.n_bad} samples are NaN or infinite, or nearly so; expected finite "
+            "values: export the recording again"
         )
     if heard.peak > 1.0:
         notes.append(
@@ -286,7 +287,7 @@ def _mono(
     parts, n_frames, n_bad, peak = [np.empty(0, np.float32)], 0, 0, 0.0
     for block in sound.blocks(first, last):
         n_frames += len(block)
-        n_bad += int(np.count_nonzero(~np.isfinite(block)))
+        n_bad += int(np.count_nonzero(~(np.abs(block) < LARGEST_SAMPLE)))
         if n_bad:  # only counted from here on: the clip is refused
             continue
         peak = max(peak, float(np.abs(block).max()))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ EXPECTED = f"a recording ({FORMATS})"
 MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 768_000
 MAX_CHANNELS = 64
 MAX_RECORDING_S = 48 * 3600.0
+LARGEST_SAMPLE = 1e30  # what is beyond cannot be averaged over channels
 BLOCK_SAMPLES = 2**20  # of all channels together: 4 MB
 
 _OGG_PAGE_BYTES = 27 + 255 + 255 * 255  # the largest page of an Ogg stream
@@ -112,9 +114,11 @@ class SoundFile:
         most = min(n_frames or BLOCK_SAMPLES, BLOCK_SAMPLES // self.n_channels)
         try:
             if self.file.tell() != first:
-                self.file.seek(first)
+                with _silent_decoder(self.file.format == "MP3"):
+                    self.file.seek(first)
             while left > 0:
-                block = self.file.read(min(most, left), dtype="float32", always_2d=True)
+                with _silent_decoder(self.file.format == "MP3"):
+                    block = self.file.read(min(most, left), dtype="float32", always_2d=True)
                 if not len(block):
                     return
                 left -= len(block)
@@ -142,13 +146,41 @@ def open_sound(path: str | Path) -> Iterator[SoundFile]:
         end = content.read()
         content.seek(0)
         try:
-            file = soundfile.SoundFile(content.fileno(), closefd=False)
+            with _silent_decoder(True):
+                file = soundfile.SoundFile(content.fileno(), closefd=False)
         except soundfile.LibsndfileError as error:
             raise InputError(unreadable(path, error)) from error
         with file:
             _refuse_claims(path, file, size)
             _refuse_truncated(path, end, file)
             yield SoundFile(path=path, file=file, content=content, n_frames=file.frames)
+
+
+_silence = threading.Lock()
+_silent = {"depth": 0, "stderr": -1}
+
+
+@contextmanager
+def _silent_decoder(wanted: bool) -> Iterator[None]:
+    """Standard error shut while the MP3 decoder, which prints what it thinks, is at work."""
+    if not wanted:
+        yield
+        return
+    with _silence:
+        if not _silent["depth"]:
+            _silent["stderr"] = os.dup(2)
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, 2)
+            os.close(nowhere)
+        _silent["depth"] += 1
+    try:
+        yield
+    finally:
+        with _silence:
+            _silent["depth"] -= 1
+            if not _silent["depth"]:
+                os.dup2(_silent["stderr"], 2)
+                os.close(_silent["stderr"])
 
 
 def _refuse_claims(path: Path, file: soundfile.SoundFile, size: int) -> None:

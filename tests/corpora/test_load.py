@@ -296,7 +296,7 @@ def test_audformat_without_emotions_or_damaged(tmp_path: Path, write_clip: Write
     with pytest.raises(InputError, match="no table has a column emotion, only files"):
         load_corpus(tmp_path)
     (tmp_path / "db.yaml").write_text("name: [")
-    with pytest.raises(InputError, match="cannot be read as an audformat database"):
+    with pytest.raises(InputError, match="cannot be read as YAML"):
         load_corpus(tmp_path)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from cuelens.audio import MIN_DURATION_S
 from cuelens.corpora.speech_detector import FRAME, FRAME_S, SAMPLE_RATE, Segment, SpeechDetector
 from cuelens.errors import CuelensWarning, InputError
-from cuelens.sound_file import open_sound, truncated
+from cuelens.sound_file import LARGEST_SAMPLE, open_sound, truncated
 from cuelens.typing import FloatArray
 
 BLOCK_S = 10.0
@@ -122,7 +122,7 @@ class LongRecording:
         n_read, size = 0, round(BLOCK_S * self.sample_rate)
         with open_sound(self.path) as sound:
             for block in sound.blocks(n_frames=size):
-                if not np.isfinite(block).all():
+                if not (np.abs(block) < LARGEST_SAMPLE).all():
                     raise InputError(
                         f"{self.path}: samples after {n_read / self.sample_rate:.0f} s are NaN or "
                         "infinite; expected finite values: export the recording again"

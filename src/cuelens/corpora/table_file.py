@@ -43,7 +43,12 @@ def read_frame(path: Path, *, dtype: Any, keep_default_na: bool = True) -> pd.Da
         try:
             if path.suffix.lower() == ".parquet":
                 _refuse_claims(path, file, size)
-                return pd.read_parquet(file)
+                frame = pd.read_parquet(file)
+                for part in (frame, frame.index.to_frame()):
+                    for _, column in part.items():
+                        if pd.api.types.is_string_dtype(column):
+                            column.to_numpy(dtype=object)  # text that is no UTF-8 fails here
+                return frame
             separator = "\t" if path.suffix.lower() == ".tsv" else ","
             return pd.read_csv(
                 file,

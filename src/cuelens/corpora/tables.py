@@ -44,7 +44,10 @@ def read_table(path: Path) -> Corpus:
     levels = [str(name) for name in frame.index.names if name is not None]
     if levels:  # audformat keeps file, start and end in the index
         frame = frame.reset_index()
-    return corpus_from_frame(frame, name=path.stem, licence="unknown", folder=path.parent)
+    try:
+        return corpus_from_frame(frame, name=path.stem, licence="unknown", folder=path.parent)
+    except InputError as error:
+        raise InputError(f"{path}: {str(error).removeprefix(f'{path.stem}: ')}") from None
 
 
 def corpus_from_frame(frame: pd.DataFrame, *, name: str, licence: str, folder: Path) -> Corpus:

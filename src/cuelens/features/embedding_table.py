@@ -73,16 +73,18 @@ def read_embedding_table(path: str | Path, corpus: Corpus) -> EmbeddedCorpus:
         raise InputError(f"{path}: no such file; expected a table of embeddings")
     table = _read_array(path) if kind == ".npy" else _read_frame(path)
     rows = _rows_of_clips(path, table, corpus)
-    return EmbeddedCorpus(
-        name=path.stem,
-        values=table.vectors[rows],
-        layers=table.layers,
-        dimensions=table.dimensions,
-        provenance={
-            "table": path.name,
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        },
-    )
+    with path.open("rb") as content:
+        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    try:
+        return EmbeddedCorpus(
+            name=path.stem,
+            values=table.vectors[rows],
+            layers=table.layers,
+            dimensions=table.dimensions,
+            provenance={"table": path.name, "sha256": sha256},
+        )
+    except InputError as error:
+        raise InputError(f"{path}: {str(error).removeprefix(f'{path.stem}: ')}") from None
 
 
 def _read_array(path: Path) -> _Rows:

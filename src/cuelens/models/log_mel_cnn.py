@@ -220,4 +220,6 @@ def onnx_session(model: str | bytes) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = n_threads()
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # its errors are raised, and said once
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        model, options, providers=["CPUExecutionProvider"], enable_fallback=0
+    )
