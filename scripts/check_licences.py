@@ -26,10 +26,9 @@ EXCEPTIONS = {
     "soxr": "LGPL-2.1: used unchanged as a shared library, which users can replace",
     "zennit": "LGPL-3.0: an extra, imported unchanged from where users install it",
     "opensmile": "openSMILE's own: free for research and education only; said in README and docs",
-    "audformat": "MIT; its metadata name no licence",
     "pyworld": "MIT; its metadata name no licence",
-    "espeakng-loader": "MIT; the eSpeak NG that it carries is GPL-3.0 and runs as a library of its "
-    "own, in an extra that users install",
+    "espeakng-loader": "no licence in its metadata; carries eSpeak NG, which is GPL-3.0 and loaded "
+    "when the extra that brings it is used",
     "skops": "MIT; its metadata say OSI Approved only",
     "docutils": "public domain and BSD; one file that is not installed is GPL",
     "cuelens": "Apache-2.0: this package",
