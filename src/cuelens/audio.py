@@ -6,26 +6,34 @@ import base64
 import hashlib
 import html
 import io
+import math
 import os
 import re
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 
 from cuelens.errors import CuelensWarning, InputError
+from cuelens.sound_file import (
+    LARGEST_SAMPLE,
+    MAX_RATE_HZ,
+    MIN_RATE_HZ,
+    SoundFile,
+    open_sound,
+    too_long,
+    truncated,
+)
 from cuelens.typing import FloatArray
-
-if TYPE_CHECKING:
-    import soundfile
 
 MIN_DURATION_S = 0.05
 SILENCE_PEAK = 1e-4  # -80 dB below full scale: three steps of 16-bit audio
-OGG_PAGE_BYTES = 27 + 255 + 255 * 255  # the largest page of an Ogg stream
+LONGEST_CLIP_S = 1800.0
+"""Longest clip that `load_audio` holds in memory by default, in s."""
+LARGEST_CLIP = 100_000_000  # samples, at the file's rate and as asked for: 400 MB
 LONGEST_PLAYER_S = 300.0  # ten megabytes at 16 kHz
-FORMATS = "wav, flac, ogg, mp3 and what else libsndfile reads"
 
 
 def check_is_audio(given: object) -> None:
@@ -148,6 +156,7 @@ def load_audio(
     sample_rate: int | None = 16_000,
     start_s: float = 0.0,
     end_s: float | None = None,
+    longest_s: float = LONGEST_CLIP_S,
 ) -> Audio:
     """Read a recording: any format of libsndfile, any rate, channels averaged to mono.
 
@@ -155,9 +164,11 @@ def load_audio(
     ----------
     path : str or Path
     sample_rate : int or None, Hz
-        Rate to resample to; None keeps the file's own.
+        Rate to resample to, 1 to 768 kHz; None keeps the file's own.
     start_s, end_s : float, s
         Part of the recording to read; to the end by default.
+    longest_s : float, s
+        Longest clip that is held in memory; longer recordings are for `cuelens timeline`.
 
     Returns
     -------
@@ -167,7 +178,9 @@ def load_audio(
     Raises
     ------
     InputError
-        Missing, empty, not audio, truncated, shorter than 50 ms, silent, or NaN: one line each.
+        Missing, empty, no file (a folder, a pipe, a device), not audio, truncated, a header that
+        claims more than its bytes can hold, longer than `longest_s` or than 100 million samples,
+        shorter than 50 ms, silent, or NaN: one line each.
 
     Warns
     -----
@@ -175,50 +188,42 @@ def load_audio(
         Samples beyond [-1, 1] were scaled to a peak of 1; up to 1 % of what the header promises is
         missing at the end.
     """
-    import soundfile
-
-    path = Path(path)
-    content = _read_bytes(path)
-    try:
-        with soundfile.SoundFile(io.BytesIO(content)) as file:
-            refuse_truncated(path, content, file)
-            rate = file.samplerate
-            first, last = _frame_range(path, start_s, end_s, file.frames, rate)
-            file.seek(first)
-            block = file.read(last - first, dtype="float32", always_2d=True)
-            if len(block) < 0.99 * (last - first):
-                raise InputError(truncated(path, len(block), last - first, rate))
-            missing = last - first - len(block)
-    except soundfile.LibsndfileError as error:
-        raise InputError(unreadable(path, error)) from error
-
+    with open_sound(path) as sound:
+        rate = sound.sample_rate
+        wanted = _checked_rate(sample_rate) if sample_rate is not None else rate
+        first, last = _frame_range(sound, start_s, end_s)
+        _refuse_long(sound.path, last - first, rate, wanted, longest_s)
+        samples, heard = _mono(sound, first, last, wanted)
+        if heard.peak > 1.0:  # known only now: scaled before anything else is done to it
+            samples, _ = _mono(sound, first, last, wanted, divide_by=heard.peak)
+        sha256 = sound.sha256()
     notes: list[str] = []
-    if missing:
+    if missing := last - first - heard.n_frames:
+        if heard.n_frames < 0.99 * (last - first):
+            raise InputError(truncated(sound.path, heard.n_frames, last - first, rate))
         notes.append(f"the last {missing / rate:.2f} s that the header promises could not be read")
         warnings.warn(f"{path}: {notes[-1]}", CuelensWarning, stacklevel=2)
-    if not np.isfinite(block).all():
+    if heard.n_bad:
         raise InputError(
-            f"{path}: {np.count_nonzero(~np.isfinite(block))} samples are NaN or infinite; "
-            "expected finite values: export the recording again"
+            f"{path}: {heard.n_bad} samples are NaN or infinite, or nearly so; expected finite "
+            "values: export the recording again"
         )
-    peak = float(np.abs(block).max(initial=0.0))
-    if peak > 1.0:
-        block = block / peak
-        notes.append(f"scaled by {1 / peak:.3f} because its peak was {peak:.3f} of full scale")
+    if heard.peak > 1.0:
+        notes.append(
+            f"scaled by {1 / heard.peak:.3f} because its peak was {heard.peak:.3f} of full scale"
+        )
         warnings.warn(f"{path}: {notes[-1]}", CuelensWarning, stacklevel=2)
-    if block.shape[1] > 1:
-        notes.append(f"{block.shape[1]} channels averaged to mono")
-        block = block.mean(axis=1, keepdims=True)
-    samples = block[:, 0]
-    if sample_rate is not None and sample_rate != rate and samples.size:
-        samples, resampling_notes = _resample(samples, rate, sample_rate)
+    if sound.n_channels > 1:
+        notes.append(f"{sound.n_channels} channels averaged to mono")
+    if wanted != rate and samples.size:
+        samples, resampling_notes = _within_resampled(samples, rate, wanted)
         notes += resampling_notes
     return Audio(
         samples=samples,
-        sample_rate=sample_rate or rate,
+        sample_rate=wanted,
         source=os.fsencode(path).decode("utf-8", "replace"),
         start_s=start_s,
-        sha256=hashlib.sha256(content).hexdigest(),
+        sha256=sha256,
         notes=tuple(notes),
     )
 
@@ -260,81 +265,65 @@ def within_full_scale(samples: FloatArray) -> FloatArray:
     return np.clip((samples / peak).astype(np.float32), -1.0, 1.0)
 
 
-def _read_bytes(path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; expected a recording ({FORMATS})") from error
-    except IsADirectoryError as error:
-        raise InputError(f"{path}: is a folder; expected one recording ({FORMATS})") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    if not content:
-        raise InputError(f"{path}: empty (0 bytes); expected a recording ({FORMATS})")
-    return content
+class _Heard(NamedTuple):
+    """What was seen of a clip while it was read."""
+
+    n_frames: int
+    n_bad: int
+    peak: float
 
 
-def unreadable(path: Path, error: soundfile.LibsndfileError) -> str:
-    """What is said of a file that libsndfile cannot read."""
-    reason = error.error_string.rstrip(".").removeprefix("Error : ")
-    if "lost sync" in str(error):
-        return f"{path}: truncated or damaged ({reason}); expected a complete file: copy it again"
-    return f"{path}: not audio that can be read ({reason}); expected {FORMATS}"
+def _mono(
+    sound: SoundFile, first: int, last: int, to_rate: int, *, divide_by: float = 1.0
+) -> tuple[FloatArray, _Heard]:
+    """Part of a file: scaled, channels averaged, resampled block by block."""
+    import soxr
 
-
-def _frame_range(
-    path: Path, start_s: float, end_s: float | None, n_frames: int, rate: int
-) -> tuple[int, int]:
-    first = round(start_s * rate)
-    last = n_frames if end_s is None else round(end_s * rate)
-    if not 0 <= first < max(last, 1) or last > n_frames + rate // 100:
-        raise InputError(
-            f"{path}: asked for {start_s:g} to {'the end' if end_s is None else f'{end_s:g}'} s "
-            f"of a recording of {n_frames / rate:.3f} s"
+    resampler = None
+    if to_rate != sound.sample_rate:
+        resampler = soxr.ResampleStream(
+            sound.sample_rate, to_rate, 1, dtype="float32", quality="VHQ"
         )
-    return first, min(last, n_frames)
-
-
-def refuse_truncated(path: Path, content: bytes, file: soundfile.SoundFile) -> None:
-    """Formats whose end libsndfile does not miss: compare what the header promises.
-
-    ``content`` holds the end of the file, the last `OGG_PAGE_BYTES` at least.
-    """
-    for line in file.extra_info.splitlines():
-        # libsndfile notes "data : 64000 (should be 31978)"; a stream claims 2**32 - 1: unknown.
-        name, _, rest = line.partition(":")
-        if "(should be" not in rest or name.strip() not in {"data", "SSND", "riff", "FORM"}:
+    parts, n_frames, n_bad, peak = [np.empty(0, np.float32)], 0, 0, 0.0
+    for block in sound.blocks(first, last):
+        n_frames += len(block)
+        n_bad += int(np.count_nonzero(~(np.abs(block) < LARGEST_SAMPLE)))
+        if n_bad:  # only counted from here on: the clip is refused
             continue
-        claimed, present = (
-            int("".join(c for c in part if c.isdigit()) or 0) for part in rest.split("(should be")
-        )
-        if present < claimed < 0x7FFF_0000:
-            raise InputError(
-                f"{path}: truncated, {present} of {claimed} bytes of sound are there; expected a "
-                "complete file: copy or download it again"
-            )
-    if file.format == "OGG" and not _ogg_is_complete(content):
+        peak = max(peak, float(np.abs(block).max()))
+        scaled = block / divide_by if divide_by != 1.0 else block
+        mono = scaled.mean(axis=1) if sound.n_channels > 1 else scaled[:, 0]
+        parts.append(mono if resampler is None else resampler.resample_chunk(mono))
+    if resampler is not None and n_frames and not n_bad:
+        parts.append(resampler.resample_chunk(np.empty(0, np.float32), last=True))
+    return np.concatenate(parts), _Heard(n_frames, n_bad, peak)
+
+
+def _checked_rate(sample_rate: int) -> int:
+    if not MIN_RATE_HZ <= sample_rate <= MAX_RATE_HZ or int(sample_rate) != sample_rate:
         raise InputError(
-            f"{path}: truncated, the end of the Ogg stream is missing; expected a complete "
-            "file: copy or download it again"
+            f"sample rate is {sample_rate}; expected a whole number of Hz from {MIN_RATE_HZ} to "
+            f"{MAX_RATE_HZ}"
         )
+    return int(sample_rate)
 
 
-def _ogg_is_complete(content: bytes) -> bool:
-    """Whether the last Ogg page is whole and marked as the end of its stream (RFC 3533)."""
-    page = content.rfind(b"OggS")
-    header = content[page : page + 27]
-    if page < 0 or len(header) < 27 or not header[5] & 0x04:
-        return False
-    lengths = content[page + 27 : page + 27 + header[26]]
-    return page + 27 + header[26] + sum(lengths) <= len(content)
+def _refuse_long(path: Path, n_frames: int, rate: int, to_rate: int, longest_s: float) -> None:
+    longest_s = min(longest_s, LARGEST_CLIP / max(rate, to_rate))
+    if n_frames > longest_s * rate:
+        raise InputError(too_long(path, n_frames / rate, longest_s))
 
 
-def truncated(path: Path, got: int, expected: int, rate: int) -> str:
-    """What is said of a file that ends too early."""
-    return (
-        f"{path}: truncated, {got / rate:.2f} of {expected / rate:.2f} s could be read; expected a "
-        "complete file: copy or download it again"
+def _frame_range(sound: SoundFile, start_s: float, end_s: float | None) -> tuple[int, int]:
+    n_frames, rate = sound.n_frames, sound.sample_rate
+    if math.isfinite(start_s) and math.isfinite(end_s or 0.0):
+        first = round(start_s * rate)
+        last = n_frames if end_s is None else round(end_s * rate)
+        if 0 <= first < max(last, 1) and last <= n_frames + rate // 100:
+            return first, min(last, n_frames)
+    raise InputError(
+        f"{sound.path}: asked for {start_s:g} to {'the end' if end_s is None else f'{end_s:g}'} s "
+        f"of a recording of {sound.duration_s:.3f} s"
     )
 
 
@@ -344,6 +333,12 @@ def _resample(
     import soxr
 
     resampled = soxr.resample(samples, from_rate, to_rate, quality="VHQ").astype(np.float32)
+    return _within_resampled(resampled, from_rate, to_rate)
+
+
+def _within_resampled(
+    resampled: FloatArray, from_rate: int, to_rate: int
+) -> tuple[FloatArray, tuple[str, ...]]:
     notes = [f"resampled from {from_rate} to {to_rate} Hz"]
     peak = float(np.abs(resampled).max(initial=0.0))
     if peak > 1.0:  # a full-scale recording overshoots between its samples

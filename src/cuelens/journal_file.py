@@ -39,7 +39,7 @@ def read_journal(journal: Path, wanted: Mapping[str, Any]) -> dict[str, dict[str
         held = json.loads(lines[0]) if lines else None
         entries = [json.loads(line) for line in lines[1:]]
         results = {entry["key"]: entry["result"] for entry in entries}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"{journal}: not a journal of cuelens ({error!r}); expected one line a finished task: "
             "give another folder"

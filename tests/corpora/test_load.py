@@ -215,7 +215,7 @@ def test_minimal_table_has_unknown_speakers(tmp_path: Path, write_clip: WriteCli
         ("file,emotion,start\na.wav,anger,-1\n", "goes from -1.0 to nan s"),
         ("file,emotion,start,end\na.wav,anger,2,1\n", "goes from 2.0 to 1.0 s"),
         ("file,emotion\na.wav,anger\na.wav,joy\n", "1 rows repeat a part of a file"),
-        ("", "cannot be read as a table"),
+        ("", "empty .0 bytes.; expected a table"),
     ],
 )
 def test_useless_table(tmp_path: Path, write_clip: WriteClip, text: str, message: str) -> None:
@@ -296,7 +296,7 @@ def test_audformat_without_emotions_or_damaged(tmp_path: Path, write_clip: Write
     with pytest.raises(InputError, match="no table has a column emotion, only files"):
         load_corpus(tmp_path)
     (tmp_path / "db.yaml").write_text("name: [")
-    with pytest.raises(InputError, match="cannot be read as an audformat database"):
+    with pytest.raises(InputError, match="cannot be read as YAML"):
         load_corpus(tmp_path)
 
 

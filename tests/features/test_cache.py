@@ -91,3 +91,31 @@ def test_a_place_that_cannot_be_written(tmp_path):
     with pytest.warns(CuelensWarning, match="computing without it"):
         rows = cache.rows(waveforms(2), recipe="a", compute=Counter())
     assert rows.shape == (2, 2)
+
+
+@pytest.mark.filterwarnings("ignore::cuelens.errors.CuelensWarning")
+def test_corruption_anywhere_never_changes_the_result(tmp_path):
+    """Bits turned over, pieces zeroed, the end missing: the rows stay what they are."""
+    whole = tmp_path / "whole.sqlite"
+    sounds = waveforms(60)
+    right = FeatureCache(file=whole).rows(sounds, recipe="a", compute=Counter())
+    content = whole.read_bytes()
+    n_used = 0
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        data = bytearray(content)
+        first = int(rng.integers(len(data)))
+        if seed % 3 == 0:
+            data = data[:first]
+        elif seed % 3 == 1:
+            data[first : first + 200] = bytes(len(data[first : first + 200]))
+        else:
+            for place in rng.integers(0, len(data), 30):
+                data[place] ^= 1 << int(rng.integers(8))
+        file = tmp_path / f"{seed}.sqlite"
+        file.write_bytes(data)
+        compute = Counter()
+        rows = FeatureCache(file=file).rows(sounds, recipe="a", compute=compute)
+        np.testing.assert_array_equal(rows, right)
+        n_used += compute.seen < len(sounds)
+    assert n_used > 10  # what is whole in a damaged file is still used

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
 import stat
+import struct
 import time
 import zipfile
 import zlib
@@ -257,6 +259,11 @@ def _fetch_part(
     )
 
 
+# What zipfile raises of damaged archives, and what the folder is to blame for.
+_BAD_ARCHIVE = (zipfile.BadZipFile, EOFError, RuntimeError, ValueError, zlib.error, struct.error)
+_BAD_PLACE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
+
+
 def unzip(archive: Path, folder: Path) -> None:
     """Unpack a zip archive that may be hostile.
 
@@ -279,7 +286,9 @@ def unzip(archive: Path, folder: Path) -> None:
                 )
             for member in members:
                 content.extract(member, folder)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, RuntimeError, zlib.error) as error:
+    except (*_BAD_ARCHIVE, OSError) as error:
+        if isinstance(error, OSError) and error.errno in _BAD_PLACE:
+            raise
         shutil.rmtree(folder, ignore_errors=True)
         raise CuelensError(
             f"{archive.name}: not a zip archive that can be unpacked ({error}); expected a corpus: "

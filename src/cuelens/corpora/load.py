@@ -17,7 +17,8 @@ from cuelens.corpora.corpus import Corpus
 from cuelens.corpora.emotions import ALIASES, label_key
 from cuelens.corpora.iemocap import IEMOCAP
 from cuelens.corpora.layouts import CREMA_D, EMODB, RAVDESS, SAVEE, TESS, Layout, Row
-from cuelens.corpora.tables import TABLE_TYPES, corpus_from_frame, read_audformat, read_table
+from cuelens.corpora.table_file import TABLE_TYPES
+from cuelens.corpora.tables import corpus_from_frame, read_audformat, read_table
 from cuelens.errors import InputError
 
 LAYOUTS: dict[str, Layout] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import warnings
 from bisect import bisect_left, bisect_right
@@ -11,24 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cuelens.audio import (
-    FORMATS,
-    MIN_DURATION_S,
-    OGG_PAGE_BYTES,
-    refuse_truncated,
-    truncated,
-    unreadable,
-)
+from cuelens.audio import MIN_DURATION_S
 from cuelens.corpora.speech_detector import FRAME, FRAME_S, SAMPLE_RATE, Segment, SpeechDetector
 from cuelens.errors import CuelensWarning, InputError
+from cuelens.sound_file import LARGEST_SAMPLE, open_sound, truncated
 from cuelens.typing import FloatArray
-
-if TYPE_CHECKING:
-    import soundfile
 
 BLOCK_S = 10.0
 SHORTEST_WINDOW_S = 0.25
@@ -74,31 +63,15 @@ class LongRecording:
         InputError
             Missing, empty, not audio, or truncated: one line each.
         """
-        path = Path(path)
-        try:
-            with path.open("rb") as content:
-                sha256 = hashlib.file_digest(content, "sha256").hexdigest()
-                size = content.tell()
-                content.seek(max(0, size - 2 * OGG_PAGE_BYTES))
-                end = content.read()
-        except FileNotFoundError as error:
-            raise InputError(f"{path}: no such file; expected a recording ({FORMATS})") from error
-        except IsADirectoryError as error:
-            raise InputError(f"{path}: is a folder; expected one recording ({FORMATS})") from error
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-        if not size:
-            raise InputError(f"{path}: empty (0 bytes); expected a recording ({FORMATS})")
-        with _opened(path) as file:
-            refuse_truncated(path, end, file)
-            if not file.frames:
+        with open_sound(path) as sound:
+            if not sound.n_frames:
                 raise InputError(f"{path}: holds no sound; expected a recording of some seconds")
             return cls(
-                path=path,
-                sample_rate=file.samplerate,
-                n_channels=file.channels,
-                n_frames=file.frames,
-                sha256=sha256,
+                path=sound.path,
+                sample_rate=sound.sample_rate,
+                n_channels=sound.n_channels,
+                n_frames=sound.n_frames,
+                sha256=sound.sha256(),
             )
 
     @property
@@ -139,7 +112,6 @@ class LongRecording:
         InputError
             Damaged or truncated, or samples that are NaN or infinite.
         """
-        import soundfile
         import soxr
 
         resampler = None
@@ -148,21 +120,15 @@ class LongRecording:
                 self.sample_rate, sample_rate, 1, dtype="float32", quality="VHQ"
             )
         n_read, size = 0, round(BLOCK_S * self.sample_rate)
-        with _opened(self.path) as file:
-            while True:
-                try:
-                    block = file.read(size, dtype="float32", always_2d=True)
-                except soundfile.LibsndfileError as error:
-                    raise InputError(unreadable(self.path, error)) from error
-                if not len(block):
-                    break
-                if not np.isfinite(block).all():
+        with open_sound(self.path) as sound:
+            for block in sound.blocks(n_frames=size):
+                if not (np.abs(block) < LARGEST_SAMPLE).all():
                     raise InputError(
                         f"{self.path}: samples after {n_read / self.sample_rate:.0f} s are NaN or "
                         "infinite; expected finite values: export the recording again"
                     )
                 n_read += len(block)
-                mono = block[:, 0] if self.n_channels == 1 else block.mean(axis=1)
+                mono = block[:, 0] if sound.n_channels == 1 else block.mean(axis=1)
                 yield mono if resampler is None else resampler.resample_chunk(mono)
         if n_read < 0.99 * self.n_frames:
             raise InputError(truncated(self.path, n_read, self.n_frames, self.sample_rate))
@@ -459,15 +425,6 @@ def read_parts(
                 begins = ends
         joined = np.concatenate([np.empty(0, np.float32), *held])
         yield joined[max(0, first - begins) : max(0, last - begins)].copy()
-
-
-def _opened(path: Path) -> soundfile.SoundFile:
-    import soundfile
-
-    try:
-        return soundfile.SoundFile(path)
-    except soundfile.LibsndfileError as error:
-        raise InputError(unreadable(path, error)) from error
 
 
 def _level_db(frames: FloatArray) -> FloatArray:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 
 from cuelens.corpora.corpus import COLUMNS, Corpus
 from cuelens.corpora.emotions import canonical_emotion
+from cuelens.corpora.table_file import TABLE_TYPES, read_frame
 from cuelens.errors import InputError
-
-TABLE_TYPES = (".csv", ".tsv", ".parquet")
+from cuelens.input_file import read_yaml
 
 
 def read_table(path: Path) -> Corpus:
@@ -33,22 +38,16 @@ def read_table(path: Path) -> Corpus:
             f"{path}: is a {kind or 'file without a type'}; expected a folder of recordings or a "
             f"table ({', '.join(TABLE_TYPES)})"
         )
-    try:
-        if kind == ".parquet":
-            frame = pd.read_parquet(path)
-        else:  # as text, so that speaker 03 stays 03
-            separator = "\t" if kind == ".tsv" else ","
-            frame = pd.read_csv(
-                path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig"
-            )
-            frame = frame.mask(frame == "")
-    except (ValueError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: cannot be read as a table ({reason})") from error
+    frame = read_frame(path, dtype=str, keep_default_na=False)  # so that speaker 03 stays 03
+    if kind != ".parquet":
+        frame = frame.mask(frame == "")
     levels = [str(name) for name in frame.index.names if name is not None]
     if levels:  # audformat keeps file, start and end in the index
         frame = frame.reset_index()
-    return corpus_from_frame(frame, name=path.stem, licence="unknown", folder=path.parent)
+    try:
+        return corpus_from_frame(frame, name=path.stem, licence="unknown", folder=path.parent)
+    except InputError as error:
+        raise InputError(f"{path}: {str(error).removeprefix(f'{path.stem}: ')}") from None
 
 
 def corpus_from_frame(frame: pd.DataFrame, *, name: str, licence: str, folder: Path) -> Corpus:
@@ -126,6 +125,24 @@ def _seconds(table: pd.DataFrame, column: str, name: str) -> pd.Series[float]:
     return seconds
 
 
+@contextmanager
+def _without_pickles(folder: Path) -> Iterator[Path]:
+    """A database as audformat may read it: it would run what a pickled table or a YAML tag says."""
+    header = folder / "db.yaml"
+    described = read_yaml(header)
+    for kind in ("tables", "misc_tables"):
+        names = described.get(kind) if isinstance(described, dict) else None
+        for name in names if isinstance(names, dict) else ():
+            if not re.fullmatch(r"[\w.-]+", str(name)):
+                raise InputError(f"{header}: a table is called {name!r}; expected a plain name")
+    with TemporaryDirectory() as place:
+        shutil.copy(header, Path(place))
+        for file in folder.glob("db.*"):
+            if file.suffix in {".csv", ".parquet"} and file.is_file():
+                (Path(place) / file.name).symlink_to(file.resolve())
+        yield Path(place)
+
+
 def read_audformat(folder: Path) -> Corpus:
     """Corpus from an audformat database: every table of it that has a column ``emotion``.
 
@@ -135,7 +152,8 @@ def read_audformat(folder: Path) -> Corpus:
     Raises
     ------
     InputError
-        It cannot be loaded, no table has a column ``emotion``, or two tables disagree.
+        It cannot be loaded, its description holds more than plain values, no table has a column
+        ``emotion``, or two tables disagree.
 
     References
     ----------
@@ -144,10 +162,12 @@ def read_audformat(folder: Path) -> Corpus:
     import audformat  # imported when needed: start-up time
 
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _without_pickles(folder) as plain:
             warnings.simplefilter("ignore", DeprecationWarning)  # between audformat and pandas
-            database = audformat.Database.load(str(folder))
+            database = audformat.Database.load(str(plain))
             frames = {table: database[table].get() for table in database.tables}
+    except InputError:
+        raise
     except Exception as error:  # audformat lets whatever its parsers raise through
         reason = " ".join(str(error).split())
         raise InputError(f"{folder}: cannot be read as an audformat database ({reason})") from error

@@ -581,16 +581,16 @@ def _read_finished(file: Path | None, record: dict[str, Any]) -> dict[str, ClipC
     settings = json.loads(json.dumps(record))
     found: dict[str, ClipCues] = {}
     if file.exists():
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
         try:
             same = bool(lines) and json.loads(lines[0]) == {"settings": settings}
-        except ValueError:
+        except (ValueError, RecursionError):
             same = False
         if same:
             for line in lines[1:]:
                 try:
                     data = json.loads(line)
-                except ValueError:  # the line that was being written when the run was killed
+                except (ValueError, RecursionError):  # being written when the run was killed
                     continue
                 for name in ("effects", "random_effects", "random_up", "loudest_effects"):
                     data["clip"][name] = {k: _nan(v) for k, v in data["clip"][name].items()}

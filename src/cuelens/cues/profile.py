@@ -20,6 +20,7 @@ from cuelens.cues.baseline import evened_out
 from cuelens.cues.definitions import CUES
 from cuelens.cues.measure import measure_cues
 from cuelens.errors import InputError
+from cuelens.input_file import parse_json
 from cuelens.typing import FloatArray
 
 _MIN_SPEAKERS = 3
@@ -77,10 +78,21 @@ class CorpusProfile:
 
     @classmethod
     def from_json(cls, text: str) -> CorpusProfile:
-        """Read what :meth:`to_json` wrote."""
-        data = json.loads(text)
-        cells = {(row.pop("emotion"), row.pop("cue")): ProfileCell(**row) for row in data["cells"]}
-        return cls(corpus=data["corpus"], cells=MappingProxyType(cells))
+        """Read what :meth:`to_json` wrote.
+
+        Raises
+        ------
+        InputError
+            Something else.
+        """
+        try:
+            data = parse_json(text)
+            cells = {
+                (row.pop("emotion"), row.pop("cue")): ProfileCell(**row) for row in data["cells"]
+            }
+            return cls(corpus=data["corpus"], cells=MappingProxyType(cells))
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise InputError(f"not a profile of a corpus ({error!r})") from error
 
 
 def corpus_profile(

@@ -13,6 +13,7 @@ import numpy as np
 from cuelens.audio import Audio
 from cuelens.errors import InputError
 from cuelens.explain.time_frequency import TimeFrequencyMap
+from cuelens.input_file import parse_json
 from cuelens.models.base import Model, Output, model_labels
 from cuelens.models.contrast import contrast_columns
 from cuelens.typing import BoolArray, FloatArray, IntArray
@@ -406,9 +407,9 @@ class Explanation:
             Not JSON, another schema version, or a key is missing.
         """
         try:
-            data = json.loads(text)
+            data = parse_json(text)
             version = data["schema_version"]
-        except (json.JSONDecodeError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError) as error:
             raise InputError(
                 f"not an explanation ({error!r}); expected the JSON that cuelens writes"
             ) from error
@@ -419,7 +420,7 @@ class Explanation:
             )
         try:
             return _from_dict(data)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
             raise InputError(f"explanation is incomplete or damaged: {error!r}") from error
 
     def plot(self, ax: Axes | None = None) -> Axes:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from cuelens.corpora import Corpus
+from cuelens.corpora.table_file import read_frame
 from cuelens.errors import InputError
 from cuelens.features.embedding import EmbeddedCorpus
 from cuelens.typing import FloatArray
@@ -72,22 +73,25 @@ def read_embedding_table(path: str | Path, corpus: Corpus) -> EmbeddedCorpus:
         raise InputError(f"{path}: no such file; expected a table of embeddings")
     table = _read_array(path) if kind == ".npy" else _read_frame(path)
     rows = _rows_of_clips(path, table, corpus)
-    return EmbeddedCorpus(
-        name=path.stem,
-        values=table.vectors[rows],
-        layers=table.layers,
-        dimensions=table.dimensions,
-        provenance={
-            "table": path.name,
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        },
-    )
+    with path.open("rb") as content:
+        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    try:
+        return EmbeddedCorpus(
+            name=path.stem,
+            values=table.vectors[rows],
+            layers=table.layers,
+            dimensions=table.dimensions,
+            provenance={"table": path.name, "sha256": sha256},
+        )
+    except InputError as error:
+        raise InputError(f"{path}: {str(error).removeprefix(f'{path.stem}: ')}") from None
 
 
 def _read_array(path: Path) -> _Rows:
     try:
-        values = np.load(path, allow_pickle=False)  # a pickle could run anything
-    except (ValueError, OSError, EOFError) as error:
+        # A pickle could run anything; mapped, because a header can claim any shape.
+        values = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # a header is read as Python's literals, which raise anything
         raise InputError(
             f"{path}: cannot be read as an array of numbers ({_reason(error)}); expected one "
             "written with numpy.save"
@@ -193,15 +197,7 @@ def _read_frame(path: Path) -> _Rows:
 
 def _frame(path: Path) -> pd.DataFrame:
     """A table with its index levels as columns, and text as names."""
-    kind = path.suffix.lower()
-    try:
-        if kind == ".parquet":
-            frame = pd.read_parquet(path)
-        else:  # files as text, so that 03.wav and 003 stay what they are
-            separator = "\t" if kind == ".tsv" else ","
-            frame = pd.read_csv(path, sep=separator, dtype={"file": str}, encoding="utf-8-sig")
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path}: cannot be read as a table ({_reason(error)})") from error
+    frame = read_frame(path, dtype={"file": str})  # so that 03.wav and 003 stay what they are
     if any(name is not None for name in frame.index.names):  # audformat keeps its keys there
         frame = frame.reset_index()
     frame.columns = pd.Index([str(column) for column in frame.columns])
@@ -323,7 +319,7 @@ def _parts(file: str) -> tuple[str, ...]:
 
 def _float32(values: FloatArray) -> FloatArray:
     with np.errstate(over="ignore"):  # what becomes infinite is refused with its row
-        return values.astype(np.float32)
+        return np.array(values, dtype=np.float32)
 
 
 def _reason(error: Exception) -> str:

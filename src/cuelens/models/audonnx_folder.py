@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cuelens.errors import InputError
+from cuelens.input_file import read_yaml
 
 _MODEL = "$audonnx.core.model.Model"
 
@@ -59,15 +60,7 @@ def read_audonnx(folder: Path) -> AudonnxFolder:
 
 
 def _read_yaml(file: Path) -> Any:
-    import yaml
-
-    if not file.is_file():
-        return None
-    try:
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        first_line = str(error).splitlines()[0]
-        raise InputError(f"{file}: cannot be read as YAML ({first_line})") from error
+    return read_yaml(file) if file.exists() else None
 
 
 def _refuse_transform(folder: Path, transform: Any) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from cuelens.errors import InputError
 from cuelens.features import LogMel, OpenSmile
+from cuelens.input_file import MAX_WEIGHTS_BYTES, read_bytes, read_json
 from cuelens.models.base import Model
 from cuelens.models.features_model import FeaturesModel
 from cuelens.models.log_mel_cnn import LogMelCnn, WindowedLogMel, onnx_session
@@ -53,14 +54,11 @@ def read_model_json(folder: Path) -> dict[str, Any]:
         Missing, not JSON, or of another schema version.
     """
     file = folder / "model.json"
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    if not file.exists():
         raise InputError(
             f"{folder}: no model.json in it; expected a model folder that `cuelens train` wrote"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file}: cannot be read as JSON ({error})") from error
+        )
+    content = read_json(file)
     if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
         raise InputError(f"{file}: expected an object with schema_version {SCHEMA_VERSION}")
     return content
@@ -108,10 +106,7 @@ def _checked_weights(folder: Path, files: Mapping[str, str]) -> dict[str, bytes]
     for name, expected in files.items():
         if name not in _WEIGHTS:
             raise InputError(f"{folder}/model.json lists {name!r}; expected {', '.join(_WEIGHTS)}")
-        try:
-            content = (folder / name).read_bytes()
-        except OSError as error:
-            raise InputError(f"{folder / name}: cannot be read ({error.strerror})") from error
+        content = read_bytes(folder / name, expected="weights", max_bytes=MAX_WEIGHTS_BYTES)
         if hashlib.sha256(content).hexdigest() != expected:
             raise InputError(
                 f"{folder / name}: its SHA-256 is not the one in model.json; expected the file "

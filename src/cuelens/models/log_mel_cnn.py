@@ -220,4 +220,9 @@ def onnx_session(model: str | bytes) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = n_threads()
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # its errors are raised, and said once
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model, options, providers=["CPUExecutionProvider"], enable_fallback=0
+    )
+    for node in (*session.get_inputs(), *session.get_outputs()):
+        node.name, node.shape  # noqa: B018 - text that is no UTF-8 fails here, not later
+    return session

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ import numpy as np
 
 from cuelens.errors import InputError
 from cuelens.features import LogMel
+from cuelens.input_file import parse_json
 from cuelens.models.audonnx_folder import read_audonnx
 from cuelens.models.base import (
     NetworkOutput,
@@ -358,7 +358,7 @@ def _metadata(file: Path, session: onnxruntime.InferenceSession) -> dict[str, An
     for name in ("labels", "front_end"):
         if name in said:
             try:
-                said[name] = json.loads(said[name])
+                said[name] = parse_json(said[name])
             except ValueError as error:
                 raise InputError(
                     f"{file}: its metadata {name!r} is no JSON ({error}); expected a list or an "

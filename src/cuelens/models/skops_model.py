@@ -9,6 +9,7 @@ from cuelens.errors import InputError
 from cuelens.features import OpenSmile
 from cuelens.features.load_embedding import load_embedding
 from cuelens.features.opensmile import FeatureSetName
+from cuelens.input_file import MAX_WEIGHTS_BYTES, read_bytes
 from cuelens.models.embedding_model import EmbeddingModel
 from cuelens.models.features_model import FeaturesModel
 from cuelens.models.skops_file import skops_estimator
@@ -41,10 +42,7 @@ def load_skops(spec: str) -> FeaturesModel | EmbeddingModel:
     """
     place, options = split_spec(spec, OPTIONS)
     file = Path(place).expanduser()
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror})") from error
+    content = read_bytes(file, expected="a skops file", max_bytes=MAX_WEIGHTS_BYTES)
     said: dict[str, Any] = read_sidecar(file) | options
     name = file.stem
     features = said.get("features")

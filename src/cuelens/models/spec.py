@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import unquote
 
 from cuelens.errors import InputError
+from cuelens.input_file import read_json
 from cuelens.models.base import NetworkOutput
 
 
@@ -51,12 +51,9 @@ def read_sidecar(file: Path) -> dict[str, Any]:
         No JSON object.
     """
     beside = file.with_name(f"{file.name}.json")
-    if not beside.is_file():
+    if not beside.exists():
         return {}
-    try:
-        content = json.loads(beside.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{beside}: cannot be read as JSON ({error})") from error
+    content = read_json(beside)
     if not isinstance(content, dict):
         raise InputError(f'{beside}: is no JSON object; expected {{"labels": [...], ...}}')
     return content

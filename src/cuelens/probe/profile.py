@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cuelens.errors import InputError
+from cuelens.input_file import read_json
 from cuelens.probe.result import ProbeResult
 
 SCHEMA_VERSION = 1
@@ -115,7 +116,7 @@ class ProbeProfile:
         if not file.is_file():
             return None
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
+            content = read_json(file)
             if content.pop("schema_version") != SCHEMA_VERSION:
                 raise ValueError(f"expected schema_version {SCHEMA_VERSION}")
             profile = cls(**content)

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from cuelens.errors import InputError
+from cuelens.input_file import read_json
 
 SCHEMA_VERSION = 1
 
@@ -106,9 +107,9 @@ class ProbeResult:
         """
         folder = Path(folder)
         try:
-            content = json.loads((folder / "probe.json").read_text(encoding="utf-8"))
+            content = read_json(folder / "probe.json")
             tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in _TABLES}
-        except (OSError, ValueError) as error:
+        except Exception as error:  # pandas and pyarrow raise what their parts raise
             raise InputError(
                 f"{folder}: cannot be read as the result of cuelens probe ({error}); expected "
                 "probe.json and its tables"

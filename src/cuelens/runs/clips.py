@@ -13,7 +13,7 @@ import pandas as pd
 from cuelens.audio import Audio, load_audio
 from cuelens.corpora import Corpus, load_corpus
 from cuelens.corpora.load import audio_files
-from cuelens.corpora.tables import TABLE_TYPES
+from cuelens.corpora.table_file import TABLE_TYPES
 from cuelens.errors import InputError
 
 _WILD = frozenset("*?[")

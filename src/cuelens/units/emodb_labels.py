@@ -33,6 +33,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from cuelens.errors import InputError
+from cuelens.input_file import read_bytes
 from cuelens.typing import FloatArray
 from cuelens.units.label_files import number
 from cuelens.units.segments import PAUSE, Label
@@ -246,12 +247,7 @@ def _spoken(labels: Sequence[Label]) -> tuple[Label, ...]:
 
 def _segments(file: Path) -> list[Label]:
     """Segments as labelled, pauses among them."""
-    try:
-        lines = file.read_text(encoding="latin-1").splitlines()
-    except OSError as error:
-        raise InputError(
-            f"{file}: cannot be read ({error.strerror}); expected a lablaut file"
-        ) from error
+    lines = read_bytes(file, expected="a lablaut file").decode("latin-1").splitlines()
     if "#" not in (line.strip() for line in lines):
         raise InputError(f"{file}: no line with # alone; expected a lablaut file of xlabel")
     marks: list[tuple[float, str]] = []

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cuelens.errors import InputError
+from cuelens.input_file import read_bytes
 from cuelens.units.elan import eaf_rows
 from cuelens.units.recordings import is_named
 from cuelens.units.segments import Label
@@ -97,12 +98,7 @@ def _found(file: Path, recording: str | None) -> dict[str, list[Row] | InputErro
 
 
 def _bytes(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"{file}: cannot be read ({error.strerror}); expected a label file"
-        ) from error
+    return read_bytes(file, expected="a label file")
 
 
 def _sound(found: list[Row] | InputError, file: Path) -> tuple[Label, ...]:
