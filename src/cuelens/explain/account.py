@@ -93,6 +93,7 @@ ENGLISH: Mapping[str, str] = {
         "Relevance here is only what passes through {n} channels of the network's layer {layer}, "
         "{share} of all relevance there."
     ),
+    "other map": "Relevance here is as {method} defines it.",
     "and": " and ",
 }
 
@@ -190,7 +191,9 @@ def trust_sentence(explanation: Explanation, words: Mapping[str, str] = ENGLISH)
     """What the numbers are worth."""
     if explanation.map is not None:
         found = explanation.method.parameters
-        return words[explanation.method.name].format(
+        method = explanation.method.name
+        return words[method if method in words else "other map"].format(
+            method=method,
             target=explanation.target,
             incomplete=percent(float(found.get("incomplete_by", 0.0)), at_least=0.01),
             kept=percent(float(found.get("relevance_kept", 1.0))),
