@@ -65,10 +65,11 @@ def cues(
 
     from cuelens.corpora import load_corpus
     from cuelens.cues.corpus_analysis import analyse_corpus
+    from cuelens.explain import EmoLime
     from cuelens.explain.explanation import dump_json
     from cuelens.explain.figure_style import save_figure
     from cuelens.explain.moment_finder import moment_finder
-    from cuelens.explain.named import EMOLIME, explainer_class, with_settings
+    from cuelens.explain.named import explainer_class, with_settings
     from cuelens.models import load_model
     from cuelens.report.figures import plot_agreement, plot_profile
 
@@ -83,7 +84,7 @@ def cues(
         rows = np.sort(np.random.default_rng(seed).permutation(rows)[:max_clips])
 
     def explain(audio: Audio) -> Explanation:
-        if explainer != EMOLIME:
+        if kind is not EmoLime:
             return with_settings(kind, window_s=window_s, seed=seed).explain(loaded, audio)
         return moment_finder(audio.duration_s, window_s, seed).explain(loaded, audio)
 

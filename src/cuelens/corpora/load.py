@@ -117,7 +117,7 @@ def layout_named(name: str) -> Layout:
         raise refuse_plugin(
             "corpus",
             name,
-            seen=f"a {type(found).__name__}",
+            seen=f"of type {type(found).__name__}",
             expected="a Layout of cuelens.corpora, such as a FileNameLayout",
         )
     if found.name != name:

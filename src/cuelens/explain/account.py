@@ -93,7 +93,7 @@ ENGLISH: Mapping[str, str] = {
         "Relevance here is only what passes through {n} channels of the network's layer {layer}, "
         "{share} of all relevance there."
     ),
-    "other map": "Relevance here is as {method} defines it.",
+    "other method": "What the weights are worth is for {method} to say.",
     "and": " and ",
 }
 
@@ -108,6 +108,10 @@ _UNITS = (
     "harmonics",
     "harmonic, percussive, residual",
     "cells",
+)
+_OWN_METHODS = (
+    *("emolime", "interventions"),
+    *("occlusion", "grad-cam", "integrated-gradients", "lrp", "crp"),
 )
 _LOW_FIDELITY = 0.5
 _NO_FIDELITY = 0.05
@@ -188,12 +192,16 @@ def _answer(explanation: Explanation, words: Mapping[str, str]) -> str:
 
 
 def trust_sentence(explanation: Explanation, words: Mapping[str, str] = ENGLISH) -> str:
-    """What the numbers are worth."""
+    """What the numbers are worth.
+
+    Of an explainer of another package, what its own account says after the answer.
+    """
+    if explanation.method.name not in _OWN_METHODS:
+        own = explanation.account.removeprefix(answer_sentence(explanation, words)).strip()
+        return own or words["other method"].format(method=explanation.method.name)
     if explanation.map is not None:
         found = explanation.method.parameters
-        method = explanation.method.name
-        return words[method if method in words else "other map"].format(
-            method=method,
+        return words[explanation.method.name].format(
             target=explanation.target,
             incomplete=percent(float(found.get("incomplete_by", 0.0)), at_least=0.01),
             kept=percent(float(found.get("relevance_kept", 1.0))),

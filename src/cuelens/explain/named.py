@@ -32,8 +32,7 @@ MAP_EXPLAINERS: dict[str, type[MapExplainer]] = {
     explainer.name: explainer
     for explainer in (Occlusion, GradCam, IntegratedGradients, LayerwiseRelevance, ConceptRelevance)
 }
-EMOLIME = "emolime"
-OWN: Mapping[str, type[Explainer]] = {EMOLIME: EmoLime, **MAP_EXPLAINERS}
+OWN: Mapping[str, type[Explainer]] = {EmoLime.name: EmoLime, **MAP_EXPLAINERS}
 RESERVED = frozenset(
     {
         *OWN,
@@ -56,7 +55,7 @@ def registered_explainer(name: str) -> type[Explainer] | None:
     if found is None:
         return None
     if not (isinstance(found, type) and is_dataclass(found)):
-        seen = f"a {type(found).__name__}" if not isinstance(found, type) else "no dataclass"
+        seen = f"of type {type(found).__name__}" if not isinstance(found, type) else "no dataclass"
         raise refuse_plugin(
             "explainer", name, seen=seen, expected="a frozen dataclass with a method explain"
         )

@@ -124,8 +124,10 @@ def registered_prefixes() -> dict[str, str]:
 def _from_plugin(prefix: str, adapter: Any, rest: str) -> Model:
     """The model that a registered function makes of what stands behind its prefix."""
     if not callable(adapter):
-        expected = "a function of the text after the prefix that returns a model"
-        raise refuse_plugin("model", prefix, seen=f"a {type(adapter).__name__}", expected=expected)
+        seen = f"of type {type(adapter).__name__}"
+        raise refuse_plugin(
+            "model", prefix, seen=seen, expected="a function of what follows the prefix"
+        )
     try:
         found = adapter(rest)
     except CuelensError:
@@ -136,7 +138,7 @@ def _from_plugin(prefix: str, adapter: Any, rest: str) -> Model:
             f"({type(error).__name__}: {error}); expected a model"
         ) from error
     if not _is_model(found):
-        seen = f"a function that returned a {type(found).__name__}"
+        seen = f"a function that returned type {type(found).__name__}"
         raise refuse_plugin(
             "model", prefix, seen=seen, expected="predict_proba, labels and sample_rate"
         )
