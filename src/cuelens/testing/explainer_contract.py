@@ -174,14 +174,14 @@ def _check_units(found: Explanation, name: str) -> None:
             f"{name} gives the unit {unit}; expected one within 0 to {duration_s:.3f} s and 0 to "
             f"{highest_hz:.0f} Hz",
         )
-    if layout_of(found.units) == "parts":  # each may be anywhere, so they do not tile
-        return
-    for one, other in combinations(found.units, 2):
+    regions = {(u.start_s, u.end_s, u.low_hz, u.high_hz): u for u in found.units}
+    tiles = list(regions.values())  # parts of one region, such as harmonics and noise, count once
+    for one, other in combinations(tiles, 2):
         require(
             _shared(one, other) < _ROUNDING * duration_s * highest_hz,
             f"{name} gives units that overlap, {one.name} and {other.name}; expected a tiling",
         )
-    covered = sum((u.end_s - u.start_s) * (u.high_hz - u.low_hz) for u in found.units)
+    covered = sum((u.end_s - u.start_s) * (u.high_hz - u.low_hz) for u in tiles)
     share = covered / (duration_s * highest_hz)
     require(
         abs(share - 1.0) < 1e-4,
