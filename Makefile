@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test bench docs lint models demo-clips clean
+.PHONY: demo test test-minimal bench docs lint release-check models demo-clips clean
 
 demo: $(VENV)/.core
 	$(BIN)/cuelens demo
@@ -13,10 +13,17 @@ test: $(VENV)/.dev
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
 	  $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --durations=15
 
+test-minimal: $(VENV)/.dev  ## tests that need no extras, with the lowest versions that pyproject.toml allows
+	bash scripts/test_minimal.sh $(PYTHON)
+
+release-check: $(VENV)/.dev  ## build sdist and wheel, install the wheel elsewhere and use it
+	bash scripts/check_release.sh $(BIN)/python $(PYTHON)
+
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.timeline
 	$(BIN)/python -m benchmarks.app
+	$(BIN)/python -m benchmarks.start_up
 
 docs: $(VENV)/.docs
 	$(BIN)/python -m sphinx -W --keep-going --jobs=auto -b html docs docs/_build/html

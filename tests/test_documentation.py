@@ -28,6 +28,7 @@ from benchmarks.moments import markdown_moments
 from benchmarks.probing_truth import markdown_truth
 from benchmarks.run import markdown_occlusion, markdown_speed
 from benchmarks.speech_detector import markdown_speech
+from benchmarks.start_up import markdown_start_up
 from benchmarks.timeline import markdown_timeline
 from benchmarks.trust import (
     COMMANDS,
@@ -199,6 +200,13 @@ def test_two_workers_are_worth_it():
     assert found["same_results"]
     assert found["ratio"] >= 1.7
     assert f"two are {found['ratio']:.2f} times as fast as one" in page
+
+
+def test_it_starts_quickly():
+    found = results_of("start_up")
+    assert markdown_start_up(found) in (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
+    assert found["commands"]["import cuelens"]["shortest_s"] < 0.5
+    assert found["commands"]["cuelens --help"]["shortest_s"] < 0.7
 
 
 def test_the_app_bears_many_requests():

@@ -64,3 +64,7 @@ def __getattr__(name: str) -> Any:
     if name in _HOME:  # imported when first used, so that `import cuelens` is quick
         return getattr(import_module(_HOME[name]), name)
     raise AttributeError(f"module 'cuelens' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_HOME]

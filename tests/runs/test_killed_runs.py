@@ -20,7 +20,7 @@ import sys
 from cuelens.runs import run_corpus
 from tests.runs.jobs import Squares, clips
 if __name__ == "__main__":
-    run_corpus(clips({N_CLIPS}), Squares(seconds=0.02), sys.argv[1], n_workers=2, shard_clips=7)
+    run_corpus(clips({N_CLIPS}), Squares(seconds=0.15), sys.argv[1], n_workers=2, shard_clips=7)
 """
 
 
@@ -58,7 +58,7 @@ def test_stopped_and_resumed(tmp_path, sent):
     done: list[int] = []
     result = run_corpus(
         clips(N_CLIPS),
-        Squares(seconds=0.02),
+        Squares(),
         out,
         n_workers=1,
         shard_clips=7,

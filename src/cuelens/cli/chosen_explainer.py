@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cuelens.errors import InputError
 
 if TYPE_CHECKING:
-    from cuelens.evaluate.explainers import Explainer
+    from cuelens.explain import Explainer
     from cuelens.units import UnitSpec
 
 

@@ -29,8 +29,8 @@ from cuelens.errors import CuelensError
 
 MODEL_HELP = (
     "A bundled model (see `cuelens models`), a model folder, hf:ORG/NAME or hf:FOLDER (Hugging "
-    "Face), onnx:FILE, skops:FILE, python:package.module:callable, or resnetsmall:FILE; options as "
-    "in onnx:FILE?labels=a,b&rate=16000."
+    "Face), onnx:FILE, skops:FILE, python:package.module:callable, resnetsmall:FILE, or a prefix that "
+    "an installed package registers; options as in onnx:FILE?labels=a,b&rate=16000."
 )
 out = Console(soft_wrap=False)
 err = Console(stderr=True, soft_wrap=True)

@@ -9,7 +9,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cuelens.cli.console import err, out, progress_bar
+from cuelens.cli.console import err, out, print_error, progress_bar
+from cuelens.errors import CuelensError
 
 corpus_app = typer.Typer(
     help="List, check and download corpora of emotional speech.", no_args_is_help=True
@@ -19,12 +20,18 @@ corpus_app = typer.Typer(
 @corpus_app.command("list")
 def list_corpora() -> None:
     """Corpora that cuelens knows, their licences, and which of them are on this machine."""
-    from cuelens.corpora import DOWNLOADS, LAYOUTS, find_corpus
+    from cuelens.corpora import DOWNLOADS, Layout, find_corpus, layout_named, layout_names
 
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "licence", "language", "here"):
         table.add_column(heading, no_wrap=heading == "name")
-    for name, layout in LAYOUTS.items():
+    layouts: dict[str, Layout] = {}
+    for name in layout_names():
+        try:
+            layouts[name] = layout_named(name)
+        except CuelensError as error:  # a broken package does not cost the others
+            print_error(error)
+    for name, layout in layouts.items():
         here = find_corpus(name)
         table.add_row(
             name,
@@ -33,7 +40,7 @@ def list_corpora() -> None:
             "yes" if here else "no",
         )
     out.print(table, highlight=False)
-    for name, layout in LAYOUTS.items():
+    for name, layout in layouts.items():
         how = f"cuelens corpus get {name}" if name in DOWNLOADS else layout.how_to_get
         out.print(f"{name}: {how}", markup=False, highlight=False, soft_wrap=True)
     out.print(
@@ -116,10 +123,10 @@ def get(
     ] = False,
 ) -> None:
     """Download a corpus whose licence allows it; its licence is shown first."""
-    from cuelens.corpora import LAYOUTS, get_corpus
+    from cuelens.corpora import DOWNLOADS, get_corpus, layout_named
 
-    if name in LAYOUTS:
-        layout = LAYOUTS[name]
+    if name in DOWNLOADS:
+        layout = layout_named(name)
         for line in (layout.title, f"licence: {layout.licence}", layout.permits, layout.citation):
             err.print(escape(line), highlight=False)
         if not yes and not typer.confirm("Download under this licence?", err=True):

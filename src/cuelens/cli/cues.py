@@ -11,7 +11,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from cuelens.cli.console import MODEL_HELP, out, progress_bar, result_folder
-from cuelens.cli.explain import ExplainerName
 
 if TYPE_CHECKING:
     from cuelens.audio import Audio
@@ -32,11 +31,11 @@ def cues(
         typer.Option("--out", help="Folder for tables and figures; an interrupted run goes on."),
     ] = Path("cuelens-cues"),
     explainer: Annotated[
-        ExplainerName,
+        str,
         typer.Option(
-            help="How moments are found: emolime (any model: moments silenced in 256 versions of each clip), or a map of a network."
+            help="How moments are found: emolime (any model: moments silenced in 256 versions of each clip), a map of a network, or an explainer that an installed package registers."
         ),
-    ] = ExplainerName.emolime,
+    ] = "emolime",
     speakers: Annotated[
         str | None,
         typer.Option(help="Only these speakers, separated by commas.", show_default=False),
@@ -66,13 +65,15 @@ def cues(
 
     from cuelens.corpora import load_corpus
     from cuelens.cues.corpus_analysis import analyse_corpus
-    from cuelens.explain import MAP_EXPLAINERS
+    from cuelens.explain import EmoLime
     from cuelens.explain.explanation import dump_json
     from cuelens.explain.moment_finder import moment_finder
+    from cuelens.explain.named import explainer_class, with_settings
     from cuelens.figure_style import save_figure
     from cuelens.models import load_model
     from cuelens.report.figures import plot_agreement, plot_profile
 
+    kind = explainer_class(explainer)
     found = load_corpus(corpus)
     if speakers is not None:
         found = found.select(speakers=[name.strip() for name in speakers.split(",")])
@@ -83,8 +84,8 @@ def cues(
         rows = np.sort(np.random.default_rng(seed).permutation(rows)[:max_clips])
 
     def explain(audio: Audio) -> Explanation:
-        if explainer is not ExplainerName.emolime:
-            return MAP_EXPLAINERS[explainer.value](window_s=window_s).explain(loaded, audio)
+        if kind is not EmoLime:
+            return with_settings(kind, window_s=window_s, seed=seed).explain(loaded, audio)
         return moment_finder(audio.duration_s, window_s, seed).explain(loaded, audio)
 
     with progress_bar() as progress:
@@ -96,7 +97,7 @@ def cues(
             rows=rows.tolist(),
             window_s=window_s,
             seed=seed,
-            settings={"explainer": explainer.value, "model_spec": model},
+            settings={"explainer": explainer, "model_spec": model},
             resume=out_dir / "clips.jsonl",
             progress=lambda n: progress.advance(task, n),
         )

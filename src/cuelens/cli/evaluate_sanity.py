@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cuelens.corpora import Corpus
-    from cuelens.evaluate.explainers import Explainer
     from cuelens.evaluate.gate import Gate
     from cuelens.evaluate.sanity import Sanity
+    from cuelens.explain.named import Explainer
     from cuelens.models import Model
 
 

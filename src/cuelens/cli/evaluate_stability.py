@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cuelens.corpora import Corpus
-    from cuelens.evaluate.explainers import Explainer
     from cuelens.evaluate.stability import Stability
+    from cuelens.explain.named import Explainer
     from cuelens.models import Model
 
 _CHEAP = ("shapley", "shapley-windows", "lrp")  # 20 s a clip and core, all changes

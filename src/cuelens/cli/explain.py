@@ -11,17 +11,13 @@ import typer
 
 from cuelens.cli.console import MODEL_HELP, err, print_error
 from cuelens.cli.explain_clip import checked_model, explain_one
-from cuelens.cli.explain_options import own_settings, refuse_idle
+from cuelens.cli.explain_options import own_settings, refuse_idle, takes
 from cuelens.cli.options import FIGURES_HELP, FigureFormatName
 from cuelens.errors import CuelensError
 
 if TYPE_CHECKING:
     from cuelens.audio import Audio
     from cuelens.corpora import Corpus
-    from cuelens.evaluate import RemovalCurve
-    from cuelens.explain import EmoLime, Explanation, MapExplainer
-
-    _Made = tuple[Explanation, RemovalCurve | None, EmoLime | MapExplainer]
 
 _N_REFERENCES = 60  # clips of a corpus searched for concepts
 _QUESTION = "What is asked"
@@ -39,17 +35,6 @@ class BandScale(StrEnum):
     linear = "linear"
     bark = "bark"
     octave = "octave"
-
-
-class ExplainerName(StrEnum):
-    """Explainers of ``--explainer``."""
-
-    emolime = "emolime"
-    occlusion = "occlusion"
-    grad_cam = "grad-cam"
-    integrated_gradients = "integrated-gradients"
-    lrp = "lrp"
-    crp = "crp"
 
 
 class EstimatorName(StrEnum):
@@ -93,13 +78,13 @@ def explain(
         typer.Option(help=MODEL_HELP, metavar="MODEL", rich_help_panel=_QUESTION),
     ] = "emodb-cnn",
     explainer: Annotated[
-        ExplainerName,
+        str,
         typer.Option(
-            help="emolime: any model, by leaving parts of the clip out. occlusion, grad-cam, integrated-gradients, lrp and crp look inside a network (emodb-cnn, resnetsmall, your own log-mel network) and give a map over time and frequency.",
+            help="emolime: any model, by leaving parts of the clip out. occlusion, grad-cam, integrated-gradients, lrp and crp look inside a network (emodb-cnn, resnetsmall, your own log-mel network) and give a map over time and frequency. Or one that an installed package registers.",
             metavar="NAME",
             rich_help_panel=_QUESTION,
         ),
-    ] = ExplainerName.emolime,
+    ] = "emolime",
     units: Annotated[
         str,
         typer.Option(
@@ -288,16 +273,17 @@ def explain(
     - `cuelens explain clip.wav --explainer lrp --out results` (needs the extra `torch`)
     """
     from cuelens.corpora import load_corpus
-    from cuelens.explain import MAP_EXPLAINERS, EmoLime
+    from cuelens.explain import ConceptRelevance
+    from cuelens.explain.named import explainer_class, with_settings
     from cuelens.models import load_model
     from cuelens.report import CueSettings, carried_cues, make_folder  # start-up time
     from cuelens.units import FrequencyBands, TimeWindows, UnitSpec
 
-    chosen: EmoLime | MapExplainer
     spec = labelled = None
     given = _given(context)
-    settings = own_settings(explainer.value, given)
-    if explainer is ExplainerName.emolime:
+    kind = explainer_class(explainer)
+    settings = own_settings(explainer, given)
+    if takes(kind, "units"):
         spec = UnitSpec.parse(
             units,
             bands=FrequencyBands(n_bands=bands, scale=scale.value),
@@ -305,19 +291,10 @@ def explain(
         )
         spec.check_clips(clips)
         labelled = spec if spec.needs_labels else None
-        chosen = EmoLime(  # with labels, the units of each clip take the place of the windows
-            units=spec.windows if spec.needs_labels else spec.units(),
-            estimator=estimator.value,
-            samples=samples,
-            variant=variant.value,
-            precision=precision,
-            output=output.value,
-            interactions=interactions,
-            seed=seed,
-        )
-    else:
-        chosen = MAP_EXPLAINERS[explainer.value](window_s=window_s, **settings)
-    refuse_idle(given, explainer=explainer.value, variant=variant.value, cues=cues, units=spec)
+        # with labels, the units of each clip take the place of the windows
+        settings["units"] = spec.windows if spec.needs_labels else spec.units()
+    chosen = with_settings(kind, **{"window_s": window_s, "seed": seed, **settings})
+    refuse_idle(given, explainer=explainer, variant=variant.value, cues=cues, units=spec)
     loaded = load_model(model)
     known = None if corpus is None else load_corpus(corpus)
     if out_dir is not None:
@@ -330,8 +307,8 @@ def explain(
             baseline=_neutral_clips(baseline),
             corpus=known,
         )
-    if explainer is ExplainerName.crp:
-        chosen = replace(chosen, references=_references(known))  # type: ignore[call-arg]
+    if isinstance(chosen, ConceptRelevance):
+        chosen = replace(chosen, references=_references(known))
     carried = carried_cues(model) if cues else None
     checked = checked_model(loaded)
     folders = unique_folders(clips, out_dir)

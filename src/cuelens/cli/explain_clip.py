@@ -17,10 +17,9 @@ from rich.table import Table
 from cuelens.cli.console import err, out, progress_bar
 
 if TYPE_CHECKING:
-    from cuelens.audio import Audio
     from cuelens.cues import CarriedCues, CueReport
     from cuelens.evaluate.gate import Gate
-    from cuelens.explain import EmoLime, Explanation, MapExplainer
+    from cuelens.explain import EmoLime, Explainer, Explanation
     from cuelens.figure_style import FigureFormat
     from cuelens.models import Model
     from cuelens.report import ClipReport, CueSettings
@@ -45,7 +44,7 @@ def explain_one(
     clip: Path,
     folder: Path | None,
     *,
-    explainer: EmoLime | MapExplainer,
+    explainer: Explainer,
     units: UnitSpec | None = None,
     model: Model,
     target: str | None = None,
@@ -70,8 +69,11 @@ def explain_one(
     from cuelens.report import explain_clip
 
     audio = load_audio(clip, sample_rate=model.sample_rate, start_s=start_s, end_s=end_s)
+    if units is not None:  # of a dataclass with units, as the command has seen to
+        own = units.of_clip(clip, audio, part=end_s is not None)
+        explainer = replace(explainer, units=own)  # type: ignore[type-var]
     if isinstance(explainer, EmoLime):
-        explainer = _of_clip(explainer, units, clip, audio, part=end_s is not None)
+        explainer = with_budget(explainer, explainer.units.n_units(audio.duration_s))
     report = explain_clip(
         model,
         audio,
@@ -97,15 +99,6 @@ def explain_one(
             out.print(f"  report: {page}", markup=False, highlight=False, soft_wrap=True)
             out.print()
     return page
-
-
-def _of_clip(
-    explainer: EmoLime, units: UnitSpec | None, clip: Path, audio: Audio, *, part: bool
-) -> EmoLime:
-    """The explainer with the units of this clip, and a budget for as many."""
-    if units is not None:
-        explainer = replace(explainer, units=units.of_clip(clip, audio, part=part))
-    return with_budget(explainer, explainer.units.n_units(audio.duration_s))
 
 
 def with_budget(explainer: EmoLime, n_units: int) -> EmoLime:

@@ -31,10 +31,10 @@ SETTINGS: Mapping[str, str] = {
 
 
 def explainers() -> dict[str, type]:
-    """Explainers of ``--explainer``, by name."""
-    from cuelens.explain import MAP_EXPLAINERS, EmoLime
+    """Explainers of ``--explainer`` that are cuelens' own, by name."""
+    from cuelens.explain.named import OWN
 
-    return {"emolime": EmoLime, **MAP_EXPLAINERS}
+    return dict(OWN)
 
 
 def takes(explainer: type, option: str) -> bool:
@@ -57,7 +57,11 @@ def own_settings(explainer: str, options: Mapping[str, Any]) -> dict[str, Any]:
     InputError
         One is a setting of other explainers only.
     """
-    known = explainers()
+    from cuelens.explain.named import explainer_class
+
+    known: dict[str, type] = explainers()
+    if explainer not in known:
+        known[explainer] = explainer_class(explainer)
     given = [option for option in options if option in SETTINGS]
     for option in given:
         if not takes(known[explainer], option):

@@ -24,6 +24,7 @@ def models(
     from cuelens.models import BUNDLED, describe_bundled
     from cuelens.models.card import card_text
     from cuelens.models.folder import read_model_json  # start-up time
+    from cuelens.models.load import registered_prefixes
 
     described = {description["name"]: description for description in describe_bundled()}
     if name is not None:
@@ -59,3 +60,5 @@ def models(
         style="dim",
         highlight=False,
     )
+    for prefix, package in registered_prefixes().items():
+        out.print(f"{prefix}:...  from the package {package}", markup=False, highlight=False)

@@ -6,8 +6,15 @@ from cuelens.corpora.check import CorpusCheck, check_corpus
 from cuelens.corpora.corpus import Corpus, SpeakerFold, SpeakerSplit
 from cuelens.corpora.download import DOWNLOADS, get_corpus
 from cuelens.corpora.emotions import ALIASES, CANONICAL, canonical_emotion
-from cuelens.corpora.layouts import Layout
-from cuelens.corpora.load import LAYOUTS, demo_corpus, find_corpus, load_corpus
+from cuelens.corpora.layouts import FileNameLayout, Layout
+from cuelens.corpora.load import (
+    LAYOUTS,
+    demo_corpus,
+    find_corpus,
+    layout_named,
+    layout_names,
+    load_corpus,
+)
 from cuelens.corpora.long_recording import LongRecording, map_speech, read_parts, speech_windows
 from cuelens.corpora.speech_detector import Segment, SpeechDetector
 
@@ -18,6 +25,7 @@ __all__ = [
     "LAYOUTS",
     "Corpus",
     "CorpusCheck",
+    "FileNameLayout",
     "Layout",
     "LongRecording",
     "Segment",
@@ -29,6 +37,8 @@ __all__ = [
     "demo_corpus",
     "find_corpus",
     "get_corpus",
+    "layout_named",
+    "layout_names",
     "load_corpus",
     "map_speech",
     "read_parts",

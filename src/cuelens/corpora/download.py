@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from cuelens.cache_dir import cache_dir
-from cuelens.corpora.load import LAYOUTS
+from cuelens.corpora.load import layout_named, layout_names
 from cuelens.errors import CuelensError, InputError
 
 if TYPE_CHECKING:
@@ -129,8 +129,8 @@ def get_corpus(
         No connection, a wrong checksum, an unsafe archive, no space.
     """
     if name not in DOWNLOADS:
-        if name in LAYOUTS:
-            layout = LAYOUTS[name]
+        if name in layout_names():
+            layout = layout_named(name)
             raise InputError(
                 f"{name} cannot be downloaded from here; expected one of {', '.join(DOWNLOADS)}: "
                 f"{layout.how_to_get} Its licence: {layout.licence}. {layout.permits}"

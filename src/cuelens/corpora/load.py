@@ -20,10 +20,12 @@ from cuelens.corpora.layouts import CREMA_D, EMODB, RAVDESS, SAVEE, TESS, Layout
 from cuelens.corpora.table_file import TABLE_TYPES
 from cuelens.corpora.tables import corpus_from_frame, read_audformat, read_table
 from cuelens.errors import InputError
+from cuelens.plugins import load_plugin, plugin_names, refuse_plugin
 
 LAYOUTS: dict[str, Layout] = {
     layout.name: layout for layout in (EMODB, RAVDESS, TESS, CREMA_D, SAVEE, IEMOCAP)
 }
+_TAKEN = frozenset({*LAYOUTS, "folders", "audformat"})
 AUDIO_TYPES = (
     *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
     *(".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64"),
@@ -43,13 +45,15 @@ def load_corpus(
     ----------
     source : str or Path
         - A folder.  A published corpus is recognised by its file names, whatever the folder is
-          called; then an audformat database by its ``db.yaml``; then a tree with one folder per
+          called, one that another package registers by its folder's name (see `layout_named`);
+          then an audformat database by its ``db.yaml``; then a tree with one folder per
           emotion, such as ``anger/x.wav``, in any language (see `canonical_emotion`).
         - A table: CSV, TSV or Parquet with columns ``file`` and ``emotion`` (`read_table`).
         - A bare name, such as ``"emodb"``: a folder of this name in one of those in the
           environment variable ``CUELENS_DATA`` or among the downloads.
     layout : str, optional
-        Do not guess: a name from `LAYOUTS`, or "folders", or "audformat".
+        Do not guess: a name from `LAYOUTS`, or of a registered layout, or "folders", or
+        "audformat".
     speaker_pattern : str, optional
         Regular expression with a group called ``speaker``, searched in the path of each clip
         relative to the folder (for a table, in the absolute path).  Not for published corpora,
@@ -73,10 +77,7 @@ def load_corpus(
     takes are not speakers.  Otherwise speakers are unknown; name them with `speaker_pattern`.
     """
     path = _locate(source)
-    if layout is not None and layout not in {*LAYOUTS, "folders", "audformat"}:
-        raise InputError(
-            f"layout is {layout!r}; expected one of {', '.join(LAYOUTS)}, folders, audformat"
-        )
+    named = None if layout in {None, "folders", "audformat"} else layout_named(str(layout))
     if path.is_file():
         if layout is not None:
             raise InputError(f"{path}: is a file; layout={layout!r} is for folders: leave it out")
@@ -88,7 +89,7 @@ def load_corpus(
     is_audformat = layout is None and (path / "db.yaml").is_file()
     if not files and not is_audformat:
         raise InputError(f"{path}: no audio files; expected recordings ({', '.join(AUDIO_TYPES)})")
-    published = LAYOUTS.get(layout) if layout else _recognise(path, files)
+    published = named if layout else _recognise(path, files)
     if published is not None:
         if speaker_pattern is not None:
             raise InputError(
@@ -99,6 +100,37 @@ def load_corpus(
     if is_audformat:
         return _with_speakers(read_audformat(path), path=path, pattern=speaker_pattern)
     return _with_speakers(_from_folders(path, files), path=path, pattern=speaker_pattern)
+
+
+def layout_named(name: str) -> Layout:
+    """A layout by its name: one of `LAYOUTS`, or one that another package registers.
+
+    Raises
+    ------
+    InputError
+        Nothing of that name, or the package is broken.
+    """
+    found = load_plugin("corpus", name, taken=_TAKEN) or LAYOUTS.get(name)
+    if found is None:
+        known = ", ".join((*layout_names(), "folders", "audformat"))
+        raise InputError(f"layout is {name!r}; expected one of {known}")
+    if not isinstance(found, Layout):
+        raise refuse_plugin(
+            "corpus",
+            name,
+            seen=f"of type {type(found).__name__}",
+            expected="a Layout of cuelens.corpora, such as a FileNameLayout",
+        )
+    if found.name != name:
+        raise refuse_plugin(
+            "corpus", name, seen=f"a layout named {found.name!r}", expected="the same name"
+        )
+    return found
+
+
+def layout_names() -> tuple[str, ...]:
+    """Names of all layouts; those that other packages register are not imported."""
+    return (*LAYOUTS, *plugin_names("corpus", taken=_TAKEN))
 
 
 def find_corpus(name: str) -> Path | None:
@@ -146,14 +178,16 @@ def _locate(source: str | Path) -> Path:
     if found is not None:
         return found.resolve()
     here = [one.name for folder in _data_folders() if folder.is_dir() for one in folder.iterdir()]
-    names = {label_key(name): name for name in (*here, *LAYOUTS)}
+    layouts = {label_key(name): name for name in layout_names()}
+    names = {label_key(name): name for name in here} | layouts
     alike = get_close_matches(label_key(source), names, n=1, cutoff=0.7)
     looked = ", ".join(str(folder) for folder in _data_folders())
-    known = {label_key(name): layout for name, layout in LAYOUTS.items()}.get(label_key(source))
+    own = layouts.get(label_key(source))
+    known = None if own is None else layout_named(own)
     remedy = (
         f"{known.how_to_get} Its licence: {known.licence}. {known.permits}"
         if known
-        else f"known corpora are {', '.join(LAYOUTS)}"
+        else f"known corpora are {', '.join(layouts.values())}"
     )
     meant = f"; did you mean {names[alike[0]]}? Expected" if alike and not known else "; expected"
     raise InputError(
@@ -163,7 +197,7 @@ def _locate(source: str | Path) -> Path:
 
 
 def _recognise(path: Path, files: Sequence[str]) -> Layout | None:
-    """The one published layout that most of the files follow; None where none does at all."""
+    """The published layout that most of the files follow, or a registered one of its name."""
     counts = {name: sum(1 for f in files if lay.match(f)) for name, lay in LAYOUTS.items()}
     counts = {name: n for name, n in counts.items() if n}
     if len(counts) > 1:
@@ -173,7 +207,11 @@ def _recognise(path: Path, files: Sequence[str]) -> Layout | None:
             "or say layout=, one of these or 'folders'"
         )
     name, n = next(iter(counts.items()), ("", 0))
-    return LAYOUTS[name] if n > len(files) / 2 else None
+    if n > len(files) / 2:
+        return LAYOUTS[name]
+    registered = {label_key(name): name for name in plugin_names("corpus", taken=_TAKEN)}
+    own = registered.get(label_key(path.name))
+    return None if own is None else layout_named(own)
 
 
 def _from_layout(layout: Layout, path: Path, files: Sequence[str]) -> Corpus:

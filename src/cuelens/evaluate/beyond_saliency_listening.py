@@ -29,9 +29,10 @@ from cuelens.cues.corpus_analysis import (
 )
 from cuelens.errors import CuelensWarning, InputError
 from cuelens.evaluate.beyond_saliency_overlap import chance_iou, interval_iou
-from cuelens.evaluate.explainers import EXPLAINERS, Explainer, applies, explainer_named
+from cuelens.evaluate.explainers import EXPLAINERS, applies, explainer_named
 from cuelens.evaluate.journal import Result
 from cuelens.explain import MAP_EXPLAINERS, ConceptRelevance, Explanation, Occlusion
+from cuelens.explain.named import Explainer
 from cuelens.explain.salient_windows import Placement, salient_windows
 from cuelens.models.base import Model, model_name
 from cuelens.models.network import is_network

@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import is_dataclass
 from functools import partial
-from typing import Protocol
 
-from cuelens.audio import Audio
 from cuelens.errors import InputError
-from cuelens.explain import MAP_EXPLAINERS, EmoLime, Explanation, Occlusion
+from cuelens.explain import MAP_EXPLAINERS, EmoLime, Explainer, Occlusion
+from cuelens.explain.named import RESERVED, registered_explainer, with_settings
 from cuelens.models import Model
 from cuelens.models.network import is_network
+from cuelens.plugins import did_you_mean, plugin_names
 from cuelens.python_name import PREFIX, imported
 from cuelens.units import TimeWindows
-
-
-class Explainer(Protocol):
-    """Anything that explains a model's answer to one clip."""
-
-    def explain(self, model: Model, audio: Audio, *, target: str | None = None) -> Explanation: ...
 
 
 def _unseeded(made: Callable[[], Explainer], seed: int) -> Explainer:
@@ -48,10 +42,11 @@ in 256 versions of the clip; the others look inside a network.
 
 
 def explainer_named(name: str, *, seed: int = 42) -> Explainer:
-    """An explainer from its name in `EXPLAINERS`, or ``python:package.module:name``.
+    """An explainer from its name in `EXPLAINERS`, a registered name, or ``python:module:name``.
 
-    The latter is an object with a method ``explain(model, audio, *, target=None)`` that returns an
-    `Explanation`, or a class or function without arguments that makes one.
+    A registered one, see `registered_explainer`, gets the seed if it has one.  The last is an
+    object with a method ``explain(model, audio, *, target=None)`` that returns an `Explanation`,
+    or a class or function without arguments that makes one.
 
     Raises
     ------
@@ -61,8 +56,12 @@ def explainer_named(name: str, *, seed: int = 42) -> Explainer:
     if name in EXPLAINERS:
         return EXPLAINERS[name](seed)
     if not name.startswith(PREFIX):
+        registered = registered_explainer(name)
+        if registered is not None:
+            return with_settings(registered, seed=seed)
+        known = (*EXPLAINERS, *plugin_names("explainer", taken=RESERVED))
         raise InputError(
-            f"explainer {name!r}; expected one of {', '.join(EXPLAINERS)}, or "
+            f"explainer {name!r}: {did_you_mean(name, known)} one of {', '.join(known)}, or "
             "python:package.module:name"
         )
     found = imported(name, "explainer")

@@ -14,13 +14,14 @@ from typing import Any
 from cuelens.corpora import Corpus
 from cuelens.errors import CuelensError, InputError
 from cuelens.evaluate.clips import balanced_rows
-from cuelens.evaluate.explainers import Explainer, applies, described_explainer
+from cuelens.evaluate.explainers import applies, described_explainer
 from cuelens.evaluate.faithfulness import faithfulness_curves
 from cuelens.evaluate.faithfulness_result import Faithfulness
 from cuelens.evaluate.fills import FILLS, Fill, checked_fill, mean_spectrum
 from cuelens.evaluate.journal import run_tasks
 from cuelens.evaluate.removed_units import RemovedUnits, removal_game, removed_units
 from cuelens.explain.game import CoalitionGame
+from cuelens.explain.named import Explainer
 from cuelens.models.base import Model, model_labels, model_name, predict
 from cuelens.provenance import versions
 from cuelens.typing import FloatArray

@@ -26,7 +26,6 @@ from cuelens.corpora import Corpus, canonical_emotion
 from cuelens.cues import CUES
 from cuelens.errors import InputError
 from cuelens.evaluate.clips import balanced_rows
-from cuelens.evaluate.explainers import Explainer
 from cuelens.evaluate.group_cues import (
     CueComparison,
     clip_cues,
@@ -41,6 +40,7 @@ from cuelens.evaluate.journal import run_tasks
 from cuelens.evaluate.over_clips import clip_key, described, divided, json_ready, records
 from cuelens.explain import Explanation
 from cuelens.explain.explanation import dump_json
+from cuelens.explain.named import Explainer
 from cuelens.models.base import Model, default_target, label_index, model_labels, model_output
 from cuelens.typing import FloatArray
 from cuelens.units import Unit

@@ -12,9 +12,10 @@ import pandas as pd
 from cuelens.audio import Audio
 from cuelens.corpora import Corpus
 from cuelens.errors import InputError
-from cuelens.evaluate.explainers import Explainer, applies, described_explainer
+from cuelens.evaluate.explainers import applies, described_explainer
 from cuelens.evaluate.intervals import bootstrap_mean
 from cuelens.explain.explanation import dump_json
+from cuelens.explain.named import Explainer
 from cuelens.models.base import Model, default_target, model_labels, model_name, predict
 from cuelens.provenance import versions
 from cuelens.typing import FloatArray

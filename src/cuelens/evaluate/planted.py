@@ -37,7 +37,6 @@ from cuelens.evaluate.clips import balanced_rows
 from cuelens.evaluate.detectors import EDITED, SAMPLE_RATE, Detector, FeatureDetector
 from cuelens.evaluate.edits import EDITS, Place
 from cuelens.evaluate.explainers import (
-    Explainer,
     applies,
     described_explainer,
     looks_inside,
@@ -46,6 +45,7 @@ from cuelens.evaluate.journal import Result, counted, run_tasks
 from cuelens.evaluate.localisation import can_tell, located_by, overlaps
 from cuelens.evaluate.planted_result import Planted
 from cuelens.explain.game import RememberingModel
+from cuelens.explain.named import Explainer
 from cuelens.models import Model, predict
 from cuelens.models.training import play_at
 from cuelens.provenance import versions

@@ -15,7 +15,6 @@ import numpy as np
 import scipy.stats
 
 from cuelens.audio import Audio
-from cuelens.evaluate.explainers import Explainer
 from cuelens.evaluate.faithfulness import faithfulness_curves
 from cuelens.evaluate.fills import FILLS
 from cuelens.evaluate.gate import Gate
@@ -23,6 +22,7 @@ from cuelens.evaluate.perturbations import Codec, Shift, Telephone, WhiteNoise
 from cuelens.evaluate.removal import RemovalCurve, removal_curve
 from cuelens.evaluate.stability import changed_explanations
 from cuelens.explain.explanation import Explanation
+from cuelens.explain.named import Explainer
 from cuelens.models.base import Model
 
 GOOD = 0.95

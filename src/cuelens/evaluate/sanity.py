@@ -40,7 +40,6 @@ from cuelens.evaluate.binning import (
     why_unknown,
 )
 from cuelens.evaluate.clips import balanced_rows
-from cuelens.evaluate.explainers import Explainer
 from cuelens.evaluate.gate import Gate, gate
 from cuelens.evaluate.intervals import bootstrap_mean
 from cuelens.evaluate.journal import run_tasks
@@ -65,6 +64,7 @@ from cuelens.evaluate.randomised_models import (
     layers,
     redraw,
 )
+from cuelens.explain.named import Explainer
 from cuelens.models.base import Model, label_index, model_labels, model_name, predict
 from cuelens.models.network import is_network
 from cuelens.typing import FloatArray

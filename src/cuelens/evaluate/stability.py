@@ -35,7 +35,6 @@ from cuelens.evaluate.binning import (
     why_unknown,
 )
 from cuelens.evaluate.clips import balanced_rows
-from cuelens.evaluate.explainers import Explainer
 from cuelens.evaluate.journal import run_tasks
 from cuelens.evaluate.over_clips import (
     answer,
@@ -52,6 +51,7 @@ from cuelens.evaluate.over_clips import (
 )
 from cuelens.evaluate.perturbations import PERTURBATIONS, Perturbation, Perturbed
 from cuelens.explain.explanation import Explanation
+from cuelens.explain.named import Explainer
 from cuelens.figure_style import PAGE_IN, new_axes, styled
 from cuelens.models.base import Model, model_labels
 

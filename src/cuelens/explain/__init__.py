@@ -11,17 +11,13 @@ from cuelens.explain.integrated_gradients import IntegratedGradients
 from cuelens.explain.interventions import Interventions
 from cuelens.explain.lrp import LayerwiseRelevance
 from cuelens.explain.map_explainer import MapExplainer
+from cuelens.explain.named import MAP_EXPLAINERS, Explainer, explainer_class
 from cuelens.explain.occlusion import Occlusion
 from cuelens.explain.salient_windows import SalientWindow, salient_intervals, salient_windows
 from cuelens.explain.time_frequency import TimeFrequencyMap
 from cuelens.explain.time_warping import Alignment, align
 from cuelens.explain.timeline import TimelineRun, open_timeline, timeline
 from cuelens.explain.timeline_result import Timeline, TimelineRow
-
-MAP_EXPLAINERS: dict[str, type[MapExplainer]] = {
-    explainer.name: explainer
-    for explainer in (Occlusion, GradCam, IntegratedGradients, LayerwiseRelevance, ConceptRelevance)
-}
 
 __all__ = [
     "CUE_DOSES",
@@ -35,6 +31,7 @@ __all__ = [
     "DoseResponse",
     "DoseResponses",
     "EmoLime",
+    "Explainer",
     "Explanation",
     "GradCam",
     "IntegratedGradients",
@@ -51,6 +48,7 @@ __all__ = [
     "TimelineRun",
     "align",
     "compare",
+    "explainer_class",
     "find_references",
     "open_timeline",
     "salient_intervals",

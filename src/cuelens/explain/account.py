@@ -93,6 +93,7 @@ ENGLISH: Mapping[str, str] = {
         "Relevance here is only what passes through {n} channels of the network's layer {layer}, "
         "{share} of all relevance there."
     ),
+    "other method": "What the weights are worth is for {method} to say.",
     "and": " and ",
 }
 
@@ -107,6 +108,10 @@ _UNITS = (
     "harmonics",
     "harmonic, percussive, residual",
     "cells",
+)
+_OWN_METHODS = (
+    *("emolime", "interventions"),
+    *("occlusion", "grad-cam", "integrated-gradients", "lrp", "crp"),
 )
 _LOW_FIDELITY = 0.5
 _NO_FIDELITY = 0.05
@@ -187,7 +192,13 @@ def _answer(explanation: Explanation, words: Mapping[str, str]) -> str:
 
 
 def trust_sentence(explanation: Explanation, words: Mapping[str, str] = ENGLISH) -> str:
-    """What the numbers are worth."""
+    """What the numbers are worth.
+
+    Of an explainer of another package, what its own account says after the answer.
+    """
+    if explanation.method.name not in _OWN_METHODS:
+        own = explanation.account.removeprefix(answer_sentence(explanation, words)).strip()
+        return own or words["other method"].format(method=explanation.method.name)
     if explanation.map is not None:
         found = explanation.method.parameters
         return words[explanation.method.name].format(

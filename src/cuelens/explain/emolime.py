@@ -22,7 +22,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
@@ -114,6 +114,7 @@ class EmoLime:
     asked; here every label is explained, and ``target`` is the one that was asked about.
     """
 
+    name: ClassVar[str] = "emolime"
     units: Units = field(default_factory=FrequencyBands)
     estimator: Estimator = "shapley"
     samples: int | None = None
@@ -270,7 +271,7 @@ class EmoLime:
             n_model_calls=game.n_model_calls + extra_calls,
             output=shared(prediction[None])[0] if self.output == "logit" else None,
             method=Method(
-                name="emolime",
+                name=self.name,
                 parameters=self._parameters(estimate, asked)
                 | output_parameters(model, "logit" if self.output == "logit" else kind),
                 seed=self.seed,

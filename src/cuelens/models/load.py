@@ -11,6 +11,13 @@ from cuelens.errors import CuelensError, InputError
 from cuelens.models.base import CallableModel, Model
 from cuelens.models.folder import load_model_folder, read_model_json
 from cuelens.models.spec import split_spec, switch_of
+from cuelens.plugins import (
+    did_you_mean,
+    load_plugin,
+    packages_of,
+    plugin_names,
+    refuse_plugin,
+)
 from cuelens.python_name import imported, where_it_failed
 
 BUNDLED = ("emodb-cnn", "emodb-egemaps")
@@ -20,6 +27,7 @@ _FORMS = (
     f"a bundled name ({', '.join(BUNDLED)}), a model folder, hf:ORG/NAME, hf:FOLDER, onnx:FILE, "
     "skops:FILE, python:package.module:callable, or resnetsmall:FILE"
 )
+_TAKEN = frozenset(prefix.removesuffix(":") for prefix in PREFIXES)
 
 
 def load_model(spec: str | Path) -> Model:
@@ -41,7 +49,8 @@ def load_model(spec: str | Path) -> Model:
           (``"value"`` of dimensions such as arousal), ``sample_rate`` and ``output``, or a class or
           function without arguments that makes either;
         - ``resnetsmall:FILE``, the weights of Nasr, Ren & Johnson's network (extra ``torch``;
-          ``resnetsmall:FILE?trim=everywhere`` or ``none`` cuts other silence).
+          ``resnetsmall:FILE?trim=everywhere`` or ``none`` cuts other silence);
+        - ``PREFIX:REST`` with a prefix that another package registers.
 
     Raises
     ------
@@ -49,6 +58,10 @@ def load_model(spec: str | Path) -> Model:
         Nothing of that name; the message lists the forms.
     """
     text = str(spec)
+    prefix, colon, rest = text.partition(":")
+    adapter = load_plugin("model", prefix, taken=_TAKEN) if colon else None
+    if adapter is not None:
+        return _from_plugin(prefix, adapter, rest)
     if text in BUNDLED:
         return load_model_folder(bundled_folder(text))
     if text.startswith("python:"):
@@ -71,9 +84,13 @@ def load_model(spec: str | Path) -> Model:
     guess = _meant(text)
     if _is_folder(text) and not guess:
         return load_model_folder(spec)
+    registered = [f"{name}:..." for name in plugin_names("model", taken=_TAKEN)]
+    forms = ", ".join((_FORMS, *registered))
     if guess:
-        raise InputError(f"model {text!r}: did you mean {guess}? Expected {_FORMS}")
-    raise InputError(f"model {text!r}: neither a known name nor a folder; expected {_FORMS}")
+        raise InputError(f"model {text!r}: did you mean {guess}? Expected {forms}")
+    known = {f"{name}:" for name in (*_TAKEN, *plugin_names("model", taken=_TAKEN))}
+    meant = did_you_mean(f"{prefix}:", known) if colon else did_you_mean(text, BUNDLED)
+    raise InputError(f"model {text!r}: neither a known name nor a folder; {meant} {forms}")
 
 
 def _meant(text: str) -> str:
@@ -97,6 +114,35 @@ def bundled_folder(name: str) -> Path:
 def describe_bundled() -> list[dict[str, Any]]:
     """``model.json`` of every bundled model."""
     return [read_model_json(bundled_folder(name)) for name in BUNDLED]
+
+
+def registered_prefixes() -> dict[str, str]:
+    """Prefixes that other packages register, and the packages; nothing of them is imported."""
+    return {name: packages_of("model", name) for name in plugin_names("model", taken=_TAKEN)}
+
+
+def _from_plugin(prefix: str, adapter: Any, rest: str) -> Model:
+    """The model that a registered function makes of what stands behind its prefix."""
+    if not callable(adapter):
+        seen = f"of type {type(adapter).__name__}"
+        raise refuse_plugin(
+            "model", prefix, seen=seen, expected="a function of what follows the prefix"
+        )
+    try:
+        found = adapter(rest)
+    except CuelensError:
+        raise
+    except Exception as error:  # whatever the package raises
+        raise InputError(
+            f"model {prefix}:{rest}: the package {packages_of('model', prefix)} failed "
+            f"({type(error).__name__}: {error}); expected a model"
+        ) from error
+    if not _is_model(found):
+        seen = f"a function that returned type {type(found).__name__}"
+        raise refuse_plugin(
+            "model", prefix, seen=seen, expected="predict_proba, labels and sample_rate"
+        )
+    return found
 
 
 def _from_hugging_face(spec: str) -> Model:

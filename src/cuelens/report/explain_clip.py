@@ -29,7 +29,7 @@ from cuelens.evaluate.gate import Gate
 from cuelens.evaluate.over_clips import answer
 from cuelens.evaluate.reliability import Reliability, reliability, reliability_account
 from cuelens.evaluate.removed_units import removed_units
-from cuelens.explain import EmoLime, Explanation, MapExplainer
+from cuelens.explain import EmoLime, Explainer, Explanation
 from cuelens.explain.account import unit_words
 from cuelens.explain.game import CountingModel
 from cuelens.explain.moment_finder import moment_finder
@@ -129,7 +129,7 @@ def explain_clip(
     model: Model,
     audio: Audio,
     *,
-    explainer: EmoLime | MapExplainer | None = None,
+    explainer: Explainer | None = None,
     target: str | None = None,
     rather_than: str | None = None,
     cues: CueSettings | None = _REST_OF_CLIP,
@@ -144,7 +144,7 @@ def explain_clip(
     ----------
     model : Model
     audio : Audio
-    explainer : EmoLime or MapExplainer or None
+    explainer : Explainer or None
         None: exact Shapley values of eight mel bands.
     target : str or None
         Label to explain; None: the predicted one, the first of a regressor.
@@ -189,7 +189,7 @@ def clip_stages(
     model: Model,
     audio: Audio,
     *,
-    explainer: EmoLime | MapExplainer | None = None,
+    explainer: Explainer | None = None,
     target: str | None = None,
     rather_than: str | None = None,
     cues: CueSettings | None = _REST_OF_CLIP,
@@ -301,7 +301,7 @@ def _contrasted(
 
 def _watched(
     what: str,
-    explainer: EmoLime | MapExplainer,
+    explainer: Explainer,
     model: Model,
     audio: Audio,
     target: str | None,
@@ -311,7 +311,8 @@ def _watched(
     if isinstance(explainer, EmoLime):
         with watch(what, explainer.n_evaluations(model, audio)) as advance:
             return explainer.explain(CountingModel(model, advance), audio, target=target)
-    with watch(f"{what}: {explainer.name}", None):
+    name = getattr(explainer, "name", type(explainer).__name__)
+    with watch(f"{what}: {name}", None):
         return explainer.explain(model, audio, target=target)
 
 
@@ -319,7 +320,7 @@ def _moments_trust(
     moments: Explanation | None,
     removal: RemovalCurve | None,
     model: Model,
-    finder: EmoLime | MapExplainer,
+    finder: Explainer,
     thorough: bool,
     audio: Audio,
 ) -> Reliability | None:

@@ -13,9 +13,9 @@ import pyarrow as pa
 from cuelens.audio import Audio
 from cuelens.corpora import canonical_emotion
 from cuelens.errors import InputError
-from cuelens.evaluate.explainers import Explainer, applies, described_explainer
+from cuelens.evaluate.explainers import applies, described_explainer
 from cuelens.evaluate.reliability import reliability
-from cuelens.explain import EmoLime, Explanation
+from cuelens.explain import EmoLime, Explainer, Explanation
 from cuelens.models import Model, load_model, model_name
 from cuelens.models.base import default_target, label_index, model_labels, model_output
 from cuelens.provenance import versions
