@@ -236,7 +236,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
 
 def test_one_process_at_a_time(tmp_path):
     other = (
-        "from tests.runs.test_folder import opened; from pathlib import Path; import sys\n"
+        "from tests.runs.test_run_folder import opened; from pathlib import Path; import sys\n"
         "with opened(Path(sys.argv[1])): pass"
     )
     with opened(tmp_path):
