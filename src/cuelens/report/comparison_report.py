@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cuelens.explain import Explanation
 from cuelens.explain.comparison import Comparison
 from cuelens.explain.figure_style import figure_png
 from cuelens.report.clip_page import page_templates
@@ -32,7 +33,7 @@ def comparison_context(found: Comparison) -> dict[str, Any]:
                 "name": Path(explanation.clip.path).name,
                 "path": explanation.clip.path,
                 "duration_s": explanation.clip.duration_s,
-                "answers": _answers(explanation.prediction, explanation.labels),
+                "answers": _answers(explanation),
                 "url": data_url(flac_bytes(audio), "audio/flac"),
             }
             for explanation, audio in zip((found.first, found.second), found.audios, strict=True)
@@ -45,5 +46,7 @@ def comparison_context(found: Comparison) -> dict[str, Any]:
     }
 
 
-def _answers(prediction: Any, labels: tuple[str, ...]) -> list[tuple[str, float]]:
-    return [(labels[place], float(prediction[place])) for place in np.argsort(-prediction)]
+def _answers(explanation: Explanation) -> list[tuple[str, float]]:
+    """Labels with their outputs, largest first; of a question of two, without the difference."""
+    own = explanation.prediction[: -1 if explanation.contrast else None]
+    return [(explanation.labels[place], float(own[place])) for place in np.argsort(-own)]

@@ -195,7 +195,8 @@ def models_context(explanations: Sequence[Explanation]) -> dict[str, Any]:
 
 
 def _answers(explanation: Explanation) -> list[dict[str, Any]]:
-    order = np.argsort(-explanation.prediction, kind="stable")
+    own = explanation.prediction[: -1 if explanation.contrast else None]
+    order = np.argsort(-own, kind="stable")
     return [
         {
             "label": explanation.labels[index],
