@@ -196,7 +196,8 @@ def test_the_cue_table_shows_every_column(browser, report, width):
     page = context.new_page()
     page.goto(report.as_uri())
     cut = """[...document.querySelectorAll('.cues, .cues td, .cues td *')].filter((one) => {
-        const box = one.getBoundingClientRect(), card = one.closest('section').getBoundingClientRect();
+        const box = one.getBoundingClientRect();
+        const card = one.closest('section').getBoundingClientRect();
         return box.width > 0 && (box.left < card.left || box.right > card.right);
     }).map((one) => one.outerHTML)"""
     assert page.evaluate(cut) == []

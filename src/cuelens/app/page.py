@@ -125,7 +125,7 @@ def _ask(workbench: Workbench) -> tuple[list[Any], Any, Any, Any]:
     model = gr.Dropdown(list(models), value=models[0], label="Model", elem_id="model")
     explain = gr.Button("Explain", variant="primary", elem_id="explain")
     status = gr.HTML(_status(""), elem_id="status")
-    progress = gr.HTML("", elem_id="progress", min_height=56)
+    progress = gr.HTML("", elem_id="progress", min_height=0, padding=False)
     with gr.Accordion("Why this rather than that", open=False):
         target = gr.Dropdown(label="Why", elem_id="target")
         rather_than = gr.Dropdown(label="rather than", elem_id="rather-than")
@@ -229,7 +229,9 @@ def _compare_tab(workbench: Workbench, token: Any) -> list[Any]:
         with gr.Column(min_width=260):
             clip = _recording("Another clip, best of the same sentence", "other-clip")
             demo = _demo_clips(workbench, "other-demo")
-            by = gr.Radio(["bands", "moments"], value="bands", label="by", elem_id="compared-by")
+            by = gr.Radio(
+                ["bands", "moments"], value="bands", label="Weights of", elem_id="compared-by"
+            )
             clips = gr.Button("Compare the clips", elem_id="compare-clips")
         with gr.Column(min_width=260):
             model = gr.Dropdown(

@@ -443,21 +443,21 @@ def _before_and_after(
 ) -> dict[str, Any]:
     """Answers of the model before and after, and where the one asked about lies in a range."""
     column, before = explanation.target_index, explanation.prediction
-    two = explanation.contrast is not None
-    own = len(before) - two
+    two = explanation.contrast
+    asked, own = (two[0], -1) if two else (explanation.target, None)
     return {
         "prediction": [
             {
                 "label": explanation.labels[index],
                 "p": float(after[index]),
                 "before": float(before[index]),
-                "target": index == column,
+                "target": explanation.labels[index] == asked,
             }
             for index in np.argsort(-after[:own], kind="stable")
         ],
         "asked": {
             "quantity": explanation.answer_quantity,
-            "two": two,
+            "two": two is not None,
             "now": float(after[column]),
             "before": float(before[column]),
         },

@@ -24,21 +24,23 @@ def write_comparison_report(file: str | Path, found: Comparison) -> Path:
 
 def comparison_context(found: Comparison) -> dict[str, Any]:
     """What the template of a comparison needs."""
-    picture = figure_png(found.plot())
+    pictures = [figure_png(found.plot(narrow=narrow)) for narrow in (False, True)]
     frame = found.to_frame()
     return {
         "found": found,
+        "asked": found.first.contrast[0] if found.first.contrast else found.target,
         "clips": [
             {
                 "name": Path(explanation.clip.path).name,
                 "path": explanation.clip.path,
                 "duration_s": explanation.clip.duration_s,
                 "answers": _answers(explanation),
+                "difference": float(explanation.prediction[-1]) if explanation.contrast else None,
                 "url": data_url(flac_bytes(audio), "audio/flac"),
             }
             for explanation, audio in zip((found.first, found.second), found.audios, strict=True)
         ],
-        "picture": data_url(picture, "image/png"),
+        "pictures": [data_url(picture, "image/png") for picture in pictures],
         "rows": [
             {**row, "known": bool(np.isfinite(row["difference"]))}
             for row in (frame[::-1] if found.bands else frame).to_dict("records")

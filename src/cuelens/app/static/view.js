@@ -30,7 +30,7 @@ function lead(root) {
   const asked = document.body.dataset;
   if (!asked.asked || !root.querySelector(".answers") || !matchMedia("(max-width: 820px)").matches) return;
   heading.tabIndex = -1;
-  if (asked.asked !== "led") root.scrollIntoView();
+  if (asked.asked !== "led") root.closest("#answer").scrollIntoView();
   if (asked.asked !== "led" || document.activeElement === document.body) heading.focus({ preventScroll: true });
   asked.asked = "led";
 }
