@@ -35,8 +35,9 @@ def plot_comparison(comparison: Comparison, *, narrow: bool = False) -> Figure:
     """
     if narrow:
         figure = new_figure(COLUMN_IN, 5.2)
-        above, below = figure.subfigures(2, 1, height_ratios=[1.2, 1.0])
-        _plot_clips(*above.subplots(3, 1, height_ratios=[1, 0.35, 1]), comparison)
+        above, below = figure.subfigures(2, 1, height_ratios=[1.2, 1.0], squeeze=False)[:, 0]
+        top, between, bottom = above.subplots(3, 1, height_ratios=[1, 0.35, 1])
+        _plot_clips(top, between, bottom, comparison)
         (_plot_bands if comparison.bands else _plot_windows)(below.subplots(), comparison)
     elif comparison.bands:
         figure = new_figure(PAGE_IN, 3.4)
