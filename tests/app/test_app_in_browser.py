@@ -255,10 +255,44 @@ def test_what_cannot_be_taken_gets_a_message(browser, address, folder, name, sai
         time.sleep(2)
         page.click("#explain")
         page.wait_for_selector(f"#status [role=alert] >> text={said}", timeout=30_000)
+        assert page.locator(".view h1").inner_text() == "Nothing is explained"
         upload_again = folder / "b.flac"
         page.click("#clip [aria-label='Clear'], #clip button[title='Clear']")
         upload(page, upload_again)
         explain(page)
+        assert page.locator(".view h1").inner_text().startswith("Why “")
+
+
+def test_what_was_found_of_a_former_recording_goes(browser, address, folder):
+    with visit(browser, address) as page:
+        choose(page, "#model", "python:my_model:nasty")
+        upload(page, folder / "b.flac")
+        explain(page)
+        page.click("role=tab[name='Download']")
+        page.click("#prepare")
+        page.wait_for_selector("#files a", timeout=30_000)
+        page.click("#clip [aria-label='Clear'], #clip button[title='Clear']")
+        page.click("#explain")
+        page.wait_for_selector("#status [role=alert] >> text=no recording yet")
+        assert page.locator(".view h1").inner_text() == "Nothing is explained"
+        assert page.locator("#files a").count() == 0
+        page.click("role=tab[name='Compare']")
+        page.click("#compare-models")
+        page.wait_for_selector("#compared >> text=press Explain first")
+
+
+def test_screen_readers_hear_words(browser, address):
+    with visit(browser, address) as page:
+        page.evaluate("""() => {
+            window.heard = [];
+            new MutationObserver(() => document.querySelectorAll('.sr-only[role=status]').forEach(
+                (one) => window.heard.push(one.textContent.trim())
+            )).observe(document.body, { childList: true, characterData: true, subtree: true });
+        }""")
+        page.click("role=tab[name='Download']")
+        page.click("#prepare")
+        page.wait_for_function("window.heard.includes('Done')", timeout=30_000)
+        assert not [text for text in page.evaluate("window.heard") if "common." in text]
 
 
 def test_a_file_over_the_limit_is_refused(browser, address, folder):
@@ -298,11 +332,28 @@ def test_by_keyboard_alone_and_on_a_narrow_screen(browser, address):
         page.focus("#explain")
         page.keyboard.press("Enter")
         page.wait_for_selector("#status >> text=/^Explained/", timeout=90_000)
+        top = "document.querySelector('#answer').getBoundingClientRect().top"
+        assert -5 < page.evaluate(top) < 100  # the result came into sight
+        assert page.evaluate("document.activeElement.textContent").startswith("Why “")
+        for name in ("Explanation", "Change the voice", "Compare", "Download"):
+            assert page.get_by_role("tab", name=name).is_visible()
         page.focus(".weights .switch >> nth=0")
         page.keyboard.press("Space")
         page.wait_for_selector(".switched[data-part=units] audio")
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= 390
+        assert serious(page) == []
+        page.get_by_role("tab", name="Compare").click()
+        page.focus("#other-demo input")
+        for key in ("ArrowDown", "ArrowDown", "ArrowDown", "Enter"):
+            page.keyboard.press(key)
+        page.get_by_role("radio", name="moments").check()
+        page.click("#compare-clips")
+        page.wait_for_selector("#compared .narrow-picture", timeout=60_000)
+        hidden = """[...document.querySelectorAll('#compared .scroll, #compared img')]
+            .filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.outerHTML)"""
+        assert page.evaluate(hidden) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
         assert serious(page) == []
 
 

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import zipfile
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,15 @@ import pytest
 import soundfile
 
 from cuelens.app.limits import Limits
-from cuelens.app.workbench import Workbench
+from cuelens.app.workbench import Workbench, _plain
 from cuelens.audio import Audio
 from cuelens.errors import InputError
-from cuelens.explain import EmoLime
+from cuelens.explain import EmoLime, Interventions, compare
+from cuelens.explain.changed_voice import changed_voice
 from cuelens.models.base import predict
 from cuelens.report import clip_stages
 from cuelens.testing import BandModel, speech_like
+from cuelens.units import TimeWindows
 
 NASTY = "<script>alert(1)</script>{{7*7}}${7*7}"
 MODEL = BandModel(band_hz=(500.0, 3000.0), labels=(NASTY, "low"))
@@ -113,8 +116,25 @@ def test_level_and_tilt_are_heard_and_answered(bench, explained):
     assert "loudness" in html or "level" in html
     (same,) = sounds(bench.changed(token, {"level": 0.0, "tilt": 0.0}))
     np.testing.assert_allclose(same, AUDIO.samples, atol=1e-4)
+    assert "remaking" not in bench.changed(token, {"level": 0.0})
     with pytest.raises(InputError, match="dose of level"):
         bench.changed(token, {"level": 1000.0})
+
+
+@pytest.mark.parametrize(("dose", "said"), [(0.04, "Within what remaking"), (-4.0, "does less")])
+def test_a_knob_says_what_remaking_alone_does(bench, explained, dose, said):
+    token, _, report = explained
+    html = bench.changed(token, {"tilt": dose})
+    target = report.explanation.target
+    curve = Interventions(cues=("tilt",)).explain(MODEL, AUDIO, target=target)
+    response, column = curve.response("tilt"), curve.target_index
+    row = response.identity_index
+    known = [v[column] for v in (response.low[row], response.high[row], response.control)]
+    low, high = map(float, re.search(r"from ([\d.]+) to ([\d.]+)", html).groups())
+    assert (low, high) == pytest.approx((min(known), max(known)), abs=6e-4)
+    assert said in html
+    now = predict(MODEL, [changed_voice(AUDIO, {"tilt": dose}).samples.copy()])[0][column]
+    assert (low <= now <= high) == (said == "Within what remaking")
 
 
 def test_beside_another_clip_and_another_model(bench, explained):
@@ -123,6 +143,12 @@ def test_beside_another_clip_and_another_model(bench, explained):
     html = bench.beside_clip(token, other)
     assert "b.wav" in html
     assert len(sounds(html)) == 2
+    frame = compare(
+        *(EmoLime(units=TimeWindows(), samples=256).explain(MODEL, one) for one in (AUDIO, other))
+    ).to_frame()
+    html = bench.beside_clip(token, other, by="moments")
+    for weight in frame["first"]:
+        assert f"{weight:+.3f}".replace("-", "−") in html
     html = bench.beside_model(token, "emodb-egemaps")
     assert "emodb-egemaps" in html
     assert "<script>" not in html
@@ -132,7 +158,18 @@ def test_a_question_of_two_labels(bench):
     *_, (token, view, report) = bench.explained(AUDIO, "tiny", target="low", rather_than=NASTY)
     assert report.explanation.contrast == ("low", NASTY)
     assert "<script>" not in view
-    assert values(bench.switched(token, "units", [0]))["low"]
+    html = bench.switched(token, "units", [0])
+    assert set(values(html)) == {"low", _plain(escape(NASTY))}
+    low, other = (answers for _, answers in sorted(values(html).items(), reverse=True))
+    now, before = (
+        float(text.replace("−", "-"))
+        for text in re.search(r"<b>(.[\d.]+)</b>, was (.[\d.]+)\.<", html).groups()
+    )
+    assert (now, before) == pytest.approx(np.subtract(low, other), abs=2e-3)
+    curve = bench.curves(token, "level")
+    assert "low rather than" in re.search(r"gives (.*) = ", curve)[1]
+    clip = Audio(samples=speech_like(duration_s=0.8, seed=3), sample_rate=16_000, source="b.wav")
+    assert "low rather than" in re.search(r"<h1>(.*)</h1>", bench.beside_clip(token, clip))[1]
 
 
 def test_neutral_speech_is_the_baseline(bench, tmp_path):
@@ -194,6 +231,10 @@ def test_models_are_named_without_folders(tmp_path):
 def test_nothing_to_explain(bench):
     with pytest.raises(InputError, match="no recording yet"):
         bench.clip(None, "")
+    with pytest.raises(InputError, match="no other clip yet"):
+        bench.clip(None, "", what="other clip")
+    with pytest.raises(InputError, match="press Explain first"):
+        bench.files("")
     assert bench.clip(None, bench.demo_clips[0]).source.endswith(".flac")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, fields
 
+import numpy as np
 import pytest
 import soundfile
 from typer.testing import CliRunner
@@ -15,10 +16,11 @@ from cuelens.cli.explain import explain
 from cuelens.cli.explain_clip import precision_hint, print_explanation, with_budget
 from cuelens.cli.explain_options import SETTINGS, explainers, own_settings, takes
 from cuelens.cli.main import app
+from cuelens.cues import CUES, clips_baseline, cue_report
 from cuelens.errors import CuelensError, InputError
 from cuelens.report import ClipReport
 from cuelens.testing import BandModel, noise, speech_like
-from cuelens.units import FrequencyBands, Segments, UnitProduct
+from cuelens.units import FrequencyBands, Segments, TimeWindows, UnitProduct
 
 MODEL = BandModel(band_hz=(500.0, 3000.0))
 
@@ -173,3 +175,27 @@ def test_numbers_of_cells_are_never_cut(capsys, monkeypatch, width):
     ):
         assert f"{weight:+.3f}  {low:+.3f} to {high:+.3f}" in text
     assert "…" not in text
+
+
+def test_the_cue_table_fits_eighty_columns(monkeypatch):
+    def voice(seed):
+        samples = speech_like(duration_s=1.0, f0_hz=110.0 + 15 * seed, seed=seed)
+        return Audio(samples=samples, sample_rate=16_000)
+
+    audio = voice(0)
+    found = EmoLime(units=TimeWindows(), samples=64).explain(MODEL, audio)
+    neutral = clips_baseline([voice(seed) for seed in range(1, 6)], window_s=0.15, description="5")
+    cues = cue_report(found, audio, baseline=neutral)
+    monkeypatch.setattr(out, "width", 80)
+    with out.capture() as shown:
+        print_explanation(ClipReport(explanation=found, audio=audio, cues=cues))
+    lines = shown.get().splitlines()
+    assert "…" not in shown.get()
+    (head,) = (line for line in lines if "literature" in line and "whole clip" in line)
+    for row in cues.rows:
+        if np.isfinite(row.effect.low):
+            title = CUES[row.cue].title.partition(" (")[0]
+            (line,) = (one for one in lines if one.strip().startswith(f"{title}  "))
+            assert f"{row.effect.low:+.1f} to {row.effect.high:+.1f}" in line
+            if row.expectation is not None:
+                assert line[head.index("literature") :].startswith(row.expectation.direction)

@@ -173,3 +173,22 @@ def test_a_click_on_a_track_seeks_and_moves_every_playhead(page):
     heads = "[...document.querySelectorAll('.timed .playhead')]"
     until(page, f"{heads}.every((h) => !h.hidden && parseFloat(h.style.left) >= 48)")
     assert page.evaluate(f"new Set({heads}.map((h) => h.style.left)).size") == 1
+
+
+@pytest.mark.parametrize("width", [1280, 980, 768, 390])
+def test_the_cue_table_shows_every_column(browser, report, width):
+    context = browser.new_context(viewport={"width": width, "height": 800})
+    page = context.new_page()
+    page.goto(report.as_uri())
+    cut = """[...document.querySelectorAll('.cues, .cues td, .cues td *')].filter((one) => {
+        const box = one.getBoundingClientRect();
+        const card = one.closest('section').getBoundingClientRect();
+        return box.width > 0 && (box.left < card.left || box.right > card.right);
+    }).map((one) => one.outerHTML)"""
+    assert page.evaluate(cut) == []
+    cards = "getComputedStyle(document.querySelector('.cues tbody')).display === 'grid'"
+    assert page.evaluate(cards) == (width < 980)
+    table = page.get_by_role("table", name="Cues in these moments")
+    assert table.get_by_role("rowheader").count() == 12
+    assert table.get_by_role("columnheader").first.inner_text() == "cue"
+    context.close()

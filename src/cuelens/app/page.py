@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     import gradio as gr
 
 _STATIC = Path(__file__).parent / "static"
-_PREDICTED = "what the model answers"
+_PREDICTED = "the answer"
 _NOTHING = "no other label"
 _FAILURES = (CuelensError, OSError)
+_SO_FAR, _DONE = "Explaining {}: {:.1f} s so far.", "Explained {} in {:.1f} s."
 _HEAVY: dict[str, Any] = {"concurrency_id": "heavy", "concurrency_limit": 2}
 
 _WELCOME = """<div class="view"><header><h1>Which cues does the model listen to?</h1>
@@ -30,6 +31,11 @@ _WELCOME = """<div class="view"><header><h1>Which cues does the model listen to?
 <p>You see what the model answers, when and in which frequencies its reasons lie, what the voice did
 there, whether that is what people know of this emotion, and how far to trust all this.</p></div>
 </header></div>"""
+
+_NO_VIEW = """<div class="view"><header><h1>Nothing is explained</h1>
+<div class="lead"><p>The message beside Explain says why.</p></div></header></div>"""
+
+_ASKED = "() => { document.body.dataset.asked = true; return []; }"  # view.js leads there
 
 
 def gradio_or_error() -> Any:
@@ -66,10 +72,13 @@ def build_page(workbench: Workbench) -> gr.Blocks:
         token = gr.State("")
         gr.HTML('<p class="brand">cuelens <span>which cues does the model listen to?</span></p>')
         with gr.Row(equal_height=False):
-            with gr.Column(scale=1, min_width=270, elem_id="ask"):
+            with gr.Column(scale=1, min_width=310, elem_id="ask"):
                 asked, explain, status, progress = _ask(workbench)
-            with gr.Column(scale=4, min_width=320, elem_id="answer"), gr.Tabs():
-                with gr.Tab("Explanation"):
+            with (
+                gr.Column(scale=4, min_width=320, elem_id="answer"),
+                gr.Tabs(overflow_behavior="wrap", selected="explanation") as tabs,
+            ):
+                with gr.Tab("Explanation", id="explanation"):
                     view = gr.HTML(
                         _WELCOME,
                         elem_id="view",
@@ -78,15 +87,23 @@ def build_page(workbench: Workbench) -> gr.Blocks:
                         server_functions=[_switched(workbench)],
                     )
                 with gr.Tab("Change the voice"):
-                    _voice_tab(workbench, token)
+                    of_former = _voice_tab(workbench, token)
                 with gr.Tab("Compare"):
-                    _compare_tab(workbench, token)
+                    of_former += _compare_tab(workbench, token)
                 with gr.Tab("Download"):
-                    _download_tab(workbench, token)
+                    of_former += _download_tab(workbench, token)
         gr.HTML(
             '<p class="foot">An explanation describes a model’s answer to a recording; it is no '
             "finding about a person. Recordings stay on this machine and are deleted after "
             f"{limits.kept_s / 60:.0f} minutes.</p>"
+        )
+        explain.click(
+            lambda: [gr.Tabs(selected="explanation"), *[""] * len(of_former)],
+            None,
+            [tabs, *of_former],
+            js=_ASKED,
+            queue=False,
+            api_visibility="private",
         )
         explain.click(
             _on_explain(workbench),
@@ -108,7 +125,7 @@ def _ask(workbench: Workbench) -> tuple[list[Any], Any, Any, Any]:
     model = gr.Dropdown(list(models), value=models[0], label="Model", elem_id="model")
     explain = gr.Button("Explain", variant="primary", elem_id="explain")
     status = gr.HTML(_status(""), elem_id="status")
-    progress = gr.HTML("", elem_id="progress", min_height=56)
+    progress = gr.HTML("", elem_id="progress", min_height=0, padding=False)
     with gr.Accordion("Why this rather than that", open=False):
         target = gr.Dropdown(label="Why", elem_id="target")
         rather_than = gr.Dropdown(label="rather than", elem_id="rather-than")
@@ -159,18 +176,18 @@ def _on_explain(workbench: Workbench) -> Callable[..., Iterator[tuple[Any, ...]]
                 watch=_watch(progress),
             )
             for token, view, report in stages:
-                said = "Explaining" if report.trust is None else "Explained"
+                said = _SO_FAR if report.trust is None else _DONE
                 took = time.perf_counter() - began
                 notes = without_folders("".join(f" {note}." for note in report.notes))
-                yield _status(f"{said} {report.clip_name} in {took:.1f} s.{notes}"), view, token
+                yield _status(f"{said.format(report.clip_name, took)}{notes}"), view, token
         except _FAILURES as error:
-            yield workbench.error(_said(error)), gr.skip(), gr.skip()
+            yield workbench.error(_said(error)), _NO_VIEW, ""
 
     return on_explain
 
 
-def _voice_tab(workbench: Workbench, token: Any) -> None:
-    """Knobs, and the whole curve of one cue."""
+def _voice_tab(workbench: Workbench, token: Any) -> list[Any]:
+    """Knobs, and the whole curve of one cue; gives where their answers stand."""
     gr = gradio_or_error()
     gr.HTML("<p>Turn a knob and let go: hear the voice changed, and what the model says of it.</p>")
     with gr.Row():
@@ -201,16 +218,20 @@ def _voice_tab(workbench: Workbench, token: Any) -> None:
     curve.click(
         _guarded(workbench, workbench.curves), [token, cue], [curves], api_name="curve", **_HEAVY
     )
+    return [changed, curves]
 
 
-def _compare_tab(workbench: Workbench, token: Any) -> None:
-    """Another clip, or another model."""
+def _compare_tab(workbench: Workbench, token: Any) -> list[Any]:
+    """Another clip, or another model; gives where the answer stands."""
     gr = gradio_or_error()
     models = workbench.models
     with gr.Row(equal_height=False):
         with gr.Column(min_width=260):
             clip = _recording("Another clip, best of the same sentence", "other-clip")
             demo = _demo_clips(workbench, "other-demo")
+            by = gr.Radio(
+                ["bands", "moments"], value="bands", label="Weights of", elem_id="compared-by"
+            )
             clips = gr.Button("Compare the clips", elem_id="compare-clips")
         with gr.Column(min_width=260):
             model = gr.Dropdown(
@@ -219,12 +240,13 @@ def _compare_tab(workbench: Workbench, token: Any) -> None:
             both = gr.Button("Compare the models", elem_id="compare-models")
     compared = _heard("compared")
 
-    def on_clip(key: str, file: str | None, picked: str) -> str:
-        return workbench.beside_clip(key, workbench.clip(file, picked))
+    def on_clip(key: str, file: str | None, picked: str, by: str) -> str:
+        other = workbench.clip(file, picked, what="other clip")
+        return workbench.beside_clip(key, other, by=by)
 
     clips.click(
         _guarded(workbench, on_clip),
-        [token, clip, demo],
+        [token, clip, demo, by],
         [compared],
         api_name="compare_clips",
         **_HEAVY,
@@ -236,10 +258,11 @@ def _compare_tab(workbench: Workbench, token: Any) -> None:
         api_name="compare_models",
         **_HEAVY,
     )
+    return [compared]
 
 
-def _download_tab(workbench: Workbench, token: Any) -> None:
-    """Report, JSON and everything."""
+def _download_tab(workbench: Workbench, token: Any) -> list[Any]:
+    """Report, JSON and everything; gives where the links stand."""
     gr = gradio_or_error()
     gr.HTML(
         "<p>The report is one file that works offline; the JSON has every number; the archive has "
@@ -250,6 +273,7 @@ def _download_tab(workbench: Workbench, token: Any) -> None:
     prepare.click(
         _guarded(workbench, workbench.files), [token], [files], api_name="download", **_HEAVY
     )
+    return [files]
 
 
 def _heard(name: str) -> Any:

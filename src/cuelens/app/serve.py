@@ -16,6 +16,7 @@ from cuelens.errors import InputError
 from cuelens.report.clip_page import page_templates
 
 _STATIC = Path(__file__).parent / "static"
+_SAID = {"common.complete": "Done"}  # to screen readers; Gradio has no words for it
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -55,6 +56,7 @@ def launch(
             f"host is {host}: others in the network could use the app; expected --auth "
             "USER:PASSWORD with it"
         )
+    gr = gradio_or_error()
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     with tempfile.TemporaryDirectory(prefix="cuelens-app-", ignore_cleanup_errors=True) as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder
@@ -74,6 +76,7 @@ def launch(
                 state_session_capacity=4 * workbench.limits.n_kept,
                 footer_links=[],
                 ssr_mode=False,
+                i18n=gr.I18n(en=_SAID),
                 theme=_theme(),
                 head=f"<style>{_style()}</style>",
             )

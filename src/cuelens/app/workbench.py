@@ -22,12 +22,14 @@ from cuelens.audio import Audio
 from cuelens.corpora import demo_corpus
 from cuelens.errors import CuelensError, InputError
 from cuelens.evaluate.gate import Gate, gate
-from cuelens.explain import EmoLime, Explanation, Interventions
+from cuelens.explain import DoseResponse, EmoLime, Explanation, Interventions
 from cuelens.explain import compare as compare_explanations
 from cuelens.explain.changed_voice import changed_voice
 from cuelens.explain.cue_doses import CUE_DOSES
+from cuelens.explain.moment_finder import moment_finder
 from cuelens.models import Model, load_model
-from cuelens.models.base import default_target, label_index, model_labels, predict
+from cuelens.models.base import default_target, model_labels, predict
+from cuelens.models.contrast import contrast
 from cuelens.report.clip_page import clip_context, page_templates
 from cuelens.report.clip_report import ClipReport
 from cuelens.report.comparison_report import comparison_context
@@ -50,8 +52,14 @@ class Kept:
     """One explanation that can be asked about further."""
 
     report: ClipReport
-    model: Model
+    model: Model  # of a question of two labels, with their difference as one more output
     made: float = field(default_factory=time.monotonic)
+    remade: dict[str, DoseResponse] = field(default_factory=dict)  # by cue, with no dose of it
+
+    @property
+    def target(self) -> str:
+        """The label asked about, or the question of two."""
+        return self.report.explanation.target
 
 
 class Workbench:
@@ -101,8 +109,15 @@ class Workbench:
         """Labels of a model."""
         return model_labels(self._model(model))
 
-    def clip(self, file: str | None, demo: str | None) -> Audio:
+    def clip(self, file: str | None, demo: str | None, *, what: str = "recording") -> Audio:
         """The recording to explain: the one given, else the demo clip.
+
+        Parameters
+        ----------
+        file : path or None
+        demo : str or None
+        what : str
+            What it is called where there is none.
 
         Raises
         ------
@@ -113,7 +128,7 @@ class Workbench:
             return self.limits.read(file)
         if demo in self._demo:
             return self.limits.read(self._demo[demo])
-        raise InputError("no recording yet: record one, upload a file, or pick a demo clip")
+        raise InputError(f"no {what} yet: record one, upload a file, or pick a demo clip")
 
     def answer(self, audio: Audio, model: str) -> tuple[str, str]:
         """What the model answers, in a sentence and as a page: known before its reasons are."""
@@ -178,7 +193,7 @@ class Workbench:
             target=target,
             rather_than=rather_than,
             cues=CueSettings(
-                window_s=max(0.15, round(audio.duration_s / _MOST_WINDOWS, 2)),
+                window_s=_window_s(audio),
                 baseline=tuple(Path(file) for file in neutral),
             ),
             carried=carried_cues(self._specs[model]),
@@ -186,7 +201,9 @@ class Workbench:
             watch=watch,
         )
         for report in stages:
-            self._keep(token, Kept(report=report, model=asked))
+            two = report.explanation.contrast
+            about = asked if two is None else contrast(asked, two[0], rather_than=two[1])
+            self._keep(token, Kept(report=report, model=about))
             yield token, self._view(token, report), report
 
     def switched(self, token: str, part: str, off: Sequence[int]) -> str:
@@ -222,7 +239,7 @@ class Workbench:
             "switched.html",
             heading=_without([names[index] for index in sorted(off)]),
             url=sound,
-            prediction=_before_and_after(explanation.prediction, after, kept.model, explanation),
+            **_before_and_after(explanation, after),
             notes=[],
         )
 
@@ -241,44 +258,54 @@ class Workbench:
             The explanation is gone, or a dose is outside its range.
         """
         kept = self._get(token)
-        report = kept.report
-        sound = changed_voice(report.audio, doses)
+        explanation = kept.report.explanation
+        sound = changed_voice(kept.report.audio, doses)
         moved = [name for name in doses if doses[name] != CUE_DOSES[name].identity]
         after = predict(kept.model, [sound.samples.copy()])[0]
-        notes = [note for note in sound.notes if note.startswith("scaled")]
-        for name in moved:
-            if off := self._shaken(kept, name):
-                notes.append(off)
         return self._render(
             "switched.html",
             heading="; ".join(_dose_words(name, doses[name]) for name in moved)
             or "The clip as it is",
             url=data_url(flac_bytes(sound), "audio/flac"),
-            prediction=_before_and_after(
-                report.explanation.prediction, after, kept.model, report.explanation
-            ),
-            notes=notes,
+            **_before_and_after(explanation, after, self._remade(kept, moved)),
+            notes=[note for note in sound.notes if note.startswith("scaled")],
         )
 
     def curves(self, token: str, cue: str) -> str:
         """How the answer moves with the dose of a cue, with every version to hear."""
         kept = self._get(token)
         found = Interventions(cues=(cue,))
-        result = found.explain(
-            kept.model, kept.report.audio, target=_own_target(kept.report.explanation)
-        )
+        result = found.explain(kept.model, kept.report.audio, target=kept.target)
         return self._main(
             "interventions.html", interventions_context(result, audio=kept.report.audio)
         )
 
-    def beside_clip(self, token: str, other: Audio) -> str:
-        """The clip and another one side by side, for the same label."""
+    def beside_clip(self, token: str, other: Audio, *, by: str = "bands") -> str:
+        """The clip and another one side by side, for the same label.
+
+        Parameters
+        ----------
+        token : str
+        other : Audio
+        by : {"bands", "moments"}
+            What weights are of: frequency bands, or windows of time, of which the other clip's are
+            shown at the times of the first.
+
+        Raises
+        ------
+        InputError
+            The explanation is gone.
+        """
         kept = self._get(token)
-        first = kept.report.explanation
-        audios = (kept.report.audio, other.resample(kept.model.sample_rate))
-        target = _own_target(first)
+        first = kept.report.audio
+        explainer = EmoLime()
+        if by == "moments":
+            explainer = moment_finder(first.duration_s, _window_s(first), CueSettings().seed)
         found = compare_explanations(
-            *(EmoLime().explain(kept.model, audio, target=target) for audio in audios)
+            *(
+                explainer.explain(kept.model, audio, target=kept.target)
+                for audio in (first, other.resample(kept.model.sample_rate))
+            )
         )
         return self._main("comparison.html", comparison_context(found))
 
@@ -286,12 +313,18 @@ class Workbench:
         """The clip explained for two models side by side."""
         kept = self._get(token)
         own, second = kept.report.explanation, self._model(other)
-        audio = kept.report.audio.resample(second.sample_rate)
-        label = _own_target(own)
-        target = label if label in model_labels(second) else None
-        if own.contrast is not None:
-            own = EmoLime().explain(kept.model, kept.report.audio, target=label)
-        explanations = (own, EmoLime().explain(second, audio, target=target))
+        known = model_labels(second)
+        if own.contrast is not None and set(own.contrast) <= set(known):
+            second = contrast(second, own.contrast[0], rather_than=own.contrast[1])
+            known = second.labels
+        explanations = (
+            own,
+            EmoLime().explain(
+                second,
+                kept.report.audio.resample(second.sample_rate),
+                target=kept.target if kept.target in known else None,
+            ),
+        )
         return self._main("models.html", models_context(explanations))
 
     def files(self, token: str) -> str:
@@ -349,26 +382,30 @@ class Workbench:
                     del self._kept[other]
 
     def _get(self, token: str) -> Kept:
+        if not token:
+            raise InputError("nothing is explained yet: press Explain first")
         with self._lock:
             kept = self._kept.get(token)
         if kept is None or kept.made < time.monotonic() - self.limits.kept_s:
             raise InputError(_GONE)
         return kept
 
-    def _shaken(self, kept: Kept, cue: str) -> str | None:
-        """A note where next to no change of a cue moves the answer already."""
-        about = CUE_DOSES[cue]
-        if about.control == about.identity:
+    def _remade(self, kept: Kept, cues: Sequence[str]) -> tuple[float, float] | None:
+        """Lowest and highest answer to the clip remade with next to no dose of some cues.
+
+        As dose curves have it: the dose off by up to 1 % of its range, shifts of up to 5 ms, faint
+        noise.
+        """
+        for cue in cues:
+            if cue not in kept.remade:
+                asked = Interventions(cues=(cue,), doses={cue: ()})
+                result = asked.explain(kept.model, kept.report.audio, target=kept.target)
+                kept.remade[cue] = result.response(cue)
+        if not cues:
             return None
-        near = changed_voice(kept.report.audio, {cue: about.control})
-        before = predict(kept.model, [kept.report.audio.samples.copy()])[0]
-        apart = float(np.abs(predict(kept.model, [near.samples.copy()])[0] - before).max())
-        if apart <= Interventions().tolerance:
-            return None
-        return (
-            f"Next to no change of {about.title} moves this answer by {apart:.2f} already: the "
-            "editing itself is heard by the model, so read the change with care."
-        )
+        column, found = kept.report.explanation.target_index, [kept.remade[cue] for cue in cues]
+        ends = np.stack([(one.low[0], one.high[0], one.control) for one in found])[..., column]
+        return float(ends.min()), float(ends.max())
 
     def _view(self, token: str, report: ClipReport) -> str:
         page = self._main("clip_report.html", clip_context(report) | {"switches": True})
@@ -381,6 +418,11 @@ class Workbench:
 
     def _render(self, template: str, **context: Any) -> str:
         return _plain(self._templates.get_template(template).render(**context))
+
+
+def _window_s(audio: Audio) -> float:
+    """Length of moments: longer in long clips."""
+    return max(0.15, round(audio.duration_s / _MOST_WINDOWS, 2))
 
 
 def _plain(page: str) -> str:
@@ -396,28 +438,37 @@ def _short(spec: str) -> str:
     return spec if colon else Path(spec).name
 
 
-def _own_target(explanation: Explanation) -> str:
-    """The label asked about; of a question of two, the first."""
-    if explanation.contrast is not None:
-        return str(explanation.contrast[0])
-    return explanation.target
-
-
 def _before_and_after(
-    before: FloatArray, after: FloatArray, model: Model, explanation: Explanation
-) -> list[dict[str, Any]]:
-    labels = model_labels(model)
-    asked = label_index(model, _own_target(explanation))
-    order = np.argsort(-after, kind="stable")
-    return [
-        {
-            "label": labels[index],
-            "p": float(after[index]),
-            "before": float(before[index]),
-            "target": index == asked,
-        }
-        for index in order
-    ]
+    explanation: Explanation, after: FloatArray, remade: tuple[float, float] | None = None
+) -> dict[str, Any]:
+    """Answers of the model before and after, and where the one asked about lies in a range."""
+    column, before = explanation.target_index, explanation.prediction
+    two = explanation.contrast
+    asked, own = (two[0], -1) if two else (explanation.target, None)
+    return {
+        "prediction": [
+            {
+                "label": explanation.labels[index],
+                "p": float(after[index]),
+                "before": float(before[index]),
+                "target": explanation.labels[index] == asked,
+            }
+            for index in np.argsort(-after[:own], kind="stable")
+        ],
+        "asked": {
+            "quantity": explanation.answer_quantity,
+            "two": two is not None,
+            "now": float(after[column]),
+            "before": float(before[column]),
+        },
+        "remade": None
+        if remade is None
+        else {
+            "low": remade[0],
+            "high": remade[1],
+            "within": remade[0] <= float(after[column]) <= remade[1],
+        },
+    }
 
 
 def _without(names: Sequence[str]) -> str:

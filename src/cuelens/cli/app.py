@@ -62,6 +62,7 @@ def app(
 
     - `cuelens app --model emodb-cnn --model hf:my-checkpoint --open`
     """
+    err.print("starting ...", highlight=False)  # loading takes seconds
     from cuelens.app import Limits, Workbench, launch
     from cuelens.app.page import gradio_or_error
     from cuelens.errors import InputError

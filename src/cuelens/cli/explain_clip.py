@@ -222,13 +222,13 @@ def _cue_table(cues: CueReport) -> Table:
         title_style="",
         title=f"  cues where it listened, in SD from {escape(cues.baseline)}",
     )
-    table.add_column("cue", justify="right", no_wrap=True)
-    table.add_column("SD", justify="right")
+    table.add_column("cue", justify="right")  # wraps where the terminal is narrow
+    table.add_column("SD", justify="right", no_wrap=True)
     table.add_column("95 % interval", no_wrap=True)
     whole = any(not math.isnan(row.clip_effect.low) for row in cues.rows)
     if whole:
         table.add_column("whole clip", justify="right", no_wrap=True)
-    table.add_column("literature")
+    table.add_column("literature", no_wrap=True)
     for row in cues.rows:
         if math.isnan(row.effect.low):
             continue
@@ -240,7 +240,7 @@ def _cue_table(cues: CueReport) -> Table:
                 text = f"{expectation.direction}: {verdict}"
         style = "bold" if row.effect.sign else ""
         table.add_row(
-            CUES[row.cue].title,
+            CUES[row.cue].title.partition(" (")[0],
             f"{row.effect.size:+.1f}",
             f"{row.effect.low:+.1f} to {row.effect.high:+.1f}",
             *(["" if math.isnan(of_clip) else f"{of_clip:+.1f}"] if whole else []),

@@ -134,11 +134,17 @@ class Comparison:
 
         return comparison_html(self)
 
-    def plot(self) -> Figure:
-        """Both spectrograms with their alignment between them, and the weights side by side."""
+    def plot(self, *, narrow: bool = False) -> Figure:
+        """Both spectrograms with their alignment between them, and the weights of both.
+
+        Parameters
+        ----------
+        narrow : bool
+            As wide as a column, with the weights below.
+        """
         from cuelens.explain.comparison_figure import plot_comparison
 
-        return plot_comparison(self)
+        return plot_comparison(self, narrow=narrow)
 
 
 def compare(first: Explanation, second: Explanation, *, target: str | None = None) -> Comparison:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cuelens.explain import Explanation
 from cuelens.explain.comparison import Comparison
 from cuelens.figure_style import figure_png
 from cuelens.report.clip_page import page_templates
@@ -23,21 +24,23 @@ def write_comparison_report(file: str | Path, found: Comparison) -> Path:
 
 def comparison_context(found: Comparison) -> dict[str, Any]:
     """What the template of a comparison needs."""
-    picture = figure_png(found.plot())
+    pictures = [figure_png(found.plot(narrow=narrow)) for narrow in (False, True)]
     frame = found.to_frame()
     return {
         "found": found,
+        "asked": found.first.contrast[0] if found.first.contrast else found.target,
         "clips": [
             {
                 "name": Path(explanation.clip.path).name,
                 "path": explanation.clip.path,
                 "duration_s": explanation.clip.duration_s,
-                "answers": _answers(explanation.prediction, explanation.labels),
+                "answers": _answers(explanation),
+                "difference": float(explanation.prediction[-1]) if explanation.contrast else None,
                 "url": data_url(flac_bytes(audio), "audio/flac"),
             }
             for explanation, audio in zip((found.first, found.second), found.audios, strict=True)
         ],
-        "picture": data_url(picture, "image/png"),
+        "pictures": [data_url(picture, "image/png") for picture in pictures],
         "rows": [
             {**row, "known": bool(np.isfinite(row["difference"]))}
             for row in (frame[::-1] if found.bands else frame).to_dict("records")
@@ -45,5 +48,7 @@ def comparison_context(found: Comparison) -> dict[str, Any]:
     }
 
 
-def _answers(prediction: Any, labels: tuple[str, ...]) -> list[tuple[str, float]]:
-    return [(labels[place], float(prediction[place])) for place in np.argsort(-prediction)]
+def _answers(explanation: Explanation) -> list[tuple[str, float]]:
+    """Labels with their outputs, largest first; of a question of two, without the difference."""
+    own = explanation.prediction[: -1 if explanation.contrast else None]
+    return [(explanation.labels[place], float(own[place])) for place in np.argsort(-own)]

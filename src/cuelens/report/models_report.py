@@ -195,12 +195,15 @@ def models_context(explanations: Sequence[Explanation]) -> dict[str, Any]:
 
 
 def _answers(explanation: Explanation) -> list[dict[str, Any]]:
-    order = np.argsort(-explanation.prediction, kind="stable")
+    two = explanation.contrast
+    own = explanation.prediction[: -1 if two else None]
+    asked = two[0] if two else explanation.target
+    order = np.argsort(-own, kind="stable")
     return [
         {
             "label": explanation.labels[index],
             "p": float(explanation.prediction[index]),
-            "target": explanation.labels[index] == explanation.target,
+            "target": explanation.labels[index] == asked,
         }
         for index in order
     ]

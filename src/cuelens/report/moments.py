@@ -178,8 +178,8 @@ def _row(row: CueRow) -> dict[str, Any]:
         "unit": row.unit,
         "scope": cue.scope,
         "in_windows": row.in_windows,
-        "value": f"{row.value:.3g}" if np.isfinite(row.value) else "–",
-        "baseline": f"{effect.baseline:.3g}" if np.isfinite(effect.baseline) else "–",
+        "value": _measured(row.value),
+        "baseline": _measured(effect.baseline),
         "known": known,
         "size": _signed(effect.size) if np.isfinite(effect.size) else "–",
         "low": _signed(effect.low),
@@ -215,6 +215,10 @@ def _row(row: CueRow) -> dict[str, Any]:
         "reason": row.reason,
         "flag": row.flag,
     }
+
+
+def _measured(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−") if np.isfinite(value) else "–"
 
 
 def _signed(value: float) -> str:

@@ -24,6 +24,16 @@ function switches(root) {
     });
   }
 }
+/* On a narrow screen the result lies below what was asked: go there once, and stay with it. */
+function lead(root) {
+  const heading = root.querySelector("header h1");
+  const asked = document.body.dataset;
+  if (!asked.asked || !root.querySelector(".answers") || !matchMedia("(max-width: 820px)").matches) return;
+  heading.tabIndex = -1;
+  if (asked.asked !== "led") root.closest("#answer").scrollIntoView();
+  if (asked.asked !== "led" || document.activeElement === document.body) heading.focus({ preventScroll: true });
+  asked.asked = "led";
+}
 bind(element);
 switches(element);
-watch("value", () => { bind(element); switches(element); });
+watch("value", () => { bind(element); switches(element); lead(element); });
