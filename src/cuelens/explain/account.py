@@ -343,5 +343,6 @@ def probability(value: float) -> str:
 
 
 def percent(share: float, *, at_least: float = 0.0) -> str:
-    """A share in per cent."""
-    return f"{max(share, at_least):.0%}".replace("%", "\N{NO-BREAK SPACE}%")
+    """A share in per cent; 100 % only of all."""
+    most = "more than 99%" if 0.995 <= share < 1.0 else f"{max(share, at_least):.0%}"
+    return most.replace("%", "\N{NO-BREAK SPACE}%")

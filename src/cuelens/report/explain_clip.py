@@ -24,10 +24,10 @@ from cuelens.cues import (
 )
 from cuelens.cues.profile import profile_of
 from cuelens.errors import InputError
-from cuelens.evaluate import RemovalCurve, removal_curve
+from cuelens.evaluate import removal_curve
 from cuelens.evaluate.gate import Gate
 from cuelens.evaluate.over_clips import answer
-from cuelens.evaluate.reliability import Reliability, reliability, reliability_account
+from cuelens.evaluate.reliability import N_THOROUGH, reliability, reliability_account
 from cuelens.evaluate.removed_units import removed_units
 from cuelens.explain import EmoLime, Explanation, MapExplainer
 from cuelens.explain.account import unit_words
@@ -240,13 +240,15 @@ def clip_stages(
     full = thorough and _can_be_filled(explanation)
     if thorough and not full:
         note = (
-            "--trust full is for bands and units of time; of these units, the quick tests were done"
+            "the full test is for bands and units of time; of these units, the quick tests were done"
         )
         report = replace(report, notes=(*report.notes, note))
     removal = removal_curve(explanation, model)
     moments = report.moments
     moments_removal = None if moments is None else removal_curve(moments, model)
-    with watch(f"{name}: how far to trust it", None):
+    timed_full = thorough and moments is not None
+    n_steps = N_THOROUGH * (full + timed_full)
+    with watch(f"{name}: how far to trust it", n_steps or None) as advance:
         trust = reliability(
             explanation,
             model,
@@ -254,9 +256,21 @@ def clip_stages(
             gate=checked,
             explainer=explainer if full else None,
             audio=audio,
+            progress=advance,
         )
-        moments_trust = _moments_trust(moments, moments_removal, model, finder, thorough, audio)
-    sentence = reliability_account(trust, kind=unit_words(explanation)["kind"])
+        moments_trust = None
+        if moments is not None:
+            moments_trust = reliability(
+                moments,
+                model,
+                removal=moments_removal,
+                explainer=finder if thorough else None,
+                audio=audio,
+                progress=advance,
+            )
+    sentence = reliability_account(
+        trust, kind=unit_words(explanation)["kind"], moments=moments_trust
+    )
     if audio.duration_s > heard_s:
         sentence += (
             f" The model hears the first {heard_s:.2f} s of the clip's {audio.duration_s:.2f} s "
@@ -313,21 +327,6 @@ def _watched(
             return explainer.explain(CountingModel(model, advance), audio, target=target)
     with watch(f"{what}: {explainer.name}", None):
         return explainer.explain(model, audio, target=target)
-
-
-def _moments_trust(
-    moments: Explanation | None,
-    removal: RemovalCurve | None,
-    model: Model,
-    finder: EmoLime | MapExplainer,
-    thorough: bool,
-    audio: Audio,
-) -> Reliability | None:
-    if moments is None:
-        return None
-    return reliability(
-        moments, model, removal=removal, explainer=finder if thorough else None, audio=audio
-    )
 
 
 def _can_be_filled(explanation: Explanation) -> bool:
