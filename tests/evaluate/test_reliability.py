@@ -42,8 +42,8 @@ def test_exact_explanations_cost_nothing(clip):
     assert found.verdict == "supported"
     account = reliability_account(found, kind="bands")
     assert account.startswith(
-        "Trust: supported (with silence in the gaps; other sound was not tried). Removed by weight, "
-        f"the bands lower the answer faster than in {1000 * found.beaten:g} of 1000 random orders"
+        "Trust: supported (with silence in the gaps; other sound was not tried). Removed by "
+        f"weight, the bands lower the answer faster than in {1000 * found.beaten:g} of 1000 random"
     )
     worst = replace(explanation, weights=-explanation.weights)
     assert reliability(worst, MODEL).verdict == "not supported"

@@ -281,7 +281,7 @@ def reliability_account(
         sentences.append(_thorough_sentence(found))
     if moments is not None:
         sentences.append(
-            f"The moments: {moments.verdict} ({moments.orders_beaten()} random orders)."
+            f"The moments' weights: {moments.verdict} ({moments.orders_beaten()} random orders)."
         )
     if found.gate is not None:
         sentences += [flag.sentence for flag in found.gate.flags]
@@ -316,7 +316,9 @@ def _repeat_clause(found: Reliability) -> str:
         return "; its weights are all equal"
     if found.repeat >= STEADY:
         return f"; another seed would rank them alike (rank correlation {found.repeat:.2f})"
-    return f"; with another seed, expect a rank correlation of {found.repeat:.2f}: more samples help"
+    return (
+        f"; with another seed, expect a rank correlation of {found.repeat:.2f} (more samples help)"
+    )
 
 
 def _thorough_sentence(found: Reliability) -> str:

@@ -13,7 +13,7 @@ from cuelens.audio import Audio
 from cuelens.errors import InputError
 from cuelens.evaluate import RemovalCurve
 from cuelens.explain import Explanation
-from cuelens.explain.account import unit_words
+from cuelens.explain.account import is_chance, unit_words
 from cuelens.explain.figures import SPECTROGRAM_RANGE_DB
 from cuelens.features.log_mel import hz_to_mel
 from cuelens.report.encode import data_url, flac_bytes, spectrogram_png, wav_bytes
@@ -117,6 +117,7 @@ def clip_context(report: ClipReport) -> dict[str, Any]:
         ],
         "switches": False,
         "exact": explanation.ci_low is None,
+        "base_is_chance": is_chance(explanation),
         "surrogate": explanation.method.parameters.get("estimator") == "lime",
     }
 

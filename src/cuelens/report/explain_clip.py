@@ -239,9 +239,7 @@ def clip_stages(
         yield report
     full = thorough and _can_be_filled(explanation)
     if thorough and not full:
-        note = (
-            "the full test is for bands and units of time; of these units, the quick tests were done"
-        )
+        note = "the full test is for bands and units of time; for these, the quick tests were done"
         report = replace(report, notes=(*report.notes, note))
     removal = removal_curve(explanation, model)
     moments = report.moments
