@@ -266,7 +266,10 @@ def _read_bytes(path: Path) -> bytes:
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; expected a recording ({FORMATS})") from error
     except IsADirectoryError as error:
-        raise InputError(f"{path}: is a folder; expected one recording ({FORMATS})") from error
+        raise InputError(
+            f"{path}: is a folder; expected one recording ({FORMATS}): name its files, as in "
+            f"{path}/*.wav"
+        ) from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     if not content:

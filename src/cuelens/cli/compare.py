@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from cuelens.cli.console import MODEL_HELP, out, progress_bar, result_folder
@@ -80,7 +81,11 @@ def compare(
     from cuelens.explain.explanation import dump_json
     from cuelens.explain.figure_style import save_figures
     from cuelens.models import load_model
-    from cuelens.report.comparison_report import write_comparison_report
+    from cuelens.report.comparison_report import (
+        comparison_sentences,
+        comparison_trust,
+        write_comparison_report,
+    )
     from cuelens.report.models_report import write_models_report
 
     names = model or [DEFAULT_MODEL]
@@ -115,11 +120,15 @@ def compare(
         _print_models(explanations)
     else:
         found = compare_explanations(*explanations)
-        (out_dir / "compare.json").write_text(dump_json(found.to_dict()), encoding="utf-8")
+        trust = comparison_trust(found, models[0])
+        content = found.to_dict() | {"reliability": [one.to_dict() for one in trust]}
+        (out_dir / "compare.json").write_text(dump_json(content), encoding="utf-8")
         found.to_frame().to_csv(out_dir / "compare.csv", index=False)
         save_figures({"compare": found.plot()}, out_dir, figures.value)
-        page = write_comparison_report(out_dir / "compare.html", found)
+        page = write_comparison_report(out_dir / "compare.html", found, trust=trust)
         _print(found)
+        for sentence in comparison_sentences(found, trust):
+            out.print(Padding(escape(sentence), (0, 2)), highlight=False)
     out.print(f"  page: {page}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -154,12 +163,19 @@ def _print(found: Comparison) -> None:
         )
     table = Table(box=None, pad_edge=False)
     table.add_column("  unit", no_wrap=True)
-    for head in ("first", "second", "difference"):
+    frame = found.to_frame()
+    sampled = bool(frame["difference_low"].notna().any())
+    for head in ("first", "second", "difference", *(["95 % interval"] if sampled else [])):
         table.add_column(head, justify="right", no_wrap=True)
-    for row in found.to_frame().to_dict("records"):
+    for row in frame.to_dict("records"):
         cells = (row[name] for name in ("first", "second", "difference"))
         table.add_row(
             f"  {escape(str(row['unit']))}",
             *("-" if cell != cell else f"{cell:+.3f}" for cell in cells),  # noqa: PLR0124 (NaN)
+            *(
+                [f"{row['difference_low']:+.3f} to {row['difference_high']:+.3f}"]
+                if sampled
+                else []
+            ),
         )
     out.print(table, highlight=False)

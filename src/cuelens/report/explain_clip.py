@@ -5,6 +5,7 @@ The shortest way from a recording to a report; every step can be had by itself i
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -25,7 +26,7 @@ from cuelens.cues import (
 from cuelens.cues.profile import profile_of
 from cuelens.errors import InputError
 from cuelens.evaluate import removal_curve
-from cuelens.evaluate.gate import Gate
+from cuelens.evaluate.gate import Gate, gate
 from cuelens.evaluate.over_clips import answer
 from cuelens.evaluate.reliability import N_THOROUGH, reliability, reliability_account
 from cuelens.evaluate.removed_units import removed_units
@@ -153,13 +154,15 @@ def explain_clip(
     cues : CueSettings or None
         By default compared with the rest of the clip; None leaves moments and cues out.
     carried : CarriedCues or None
-        What the model's embedding carries, see `carried_cues`.
+        What the model's embedding carries, see `carried_cues`; None: of bundled models, it is
+        looked up.
     checked : Gate or None
-        What ``gate(model)`` found; None: it was not asked.
+        What ``gate(model)`` found; None: the model is asked first.  Give it where many clips are
+        explained.
     thorough : bool
         Also try other sound in the gaps, faint noise, shifts and codecs.
     watch : callable
-        Shows progress.
+        Shows progress, such as :func:`~cuelens.report.show_progress`.
 
     Returns
     -------
@@ -170,6 +173,11 @@ def explain_clip(
     InputError
         The clip is too short, silent, or the label unknown.
     """
+    if checked is None:
+        with watch("checking the model", None):
+            checked = gate(model)
+    if carried is None and cues is not None and model_name(model) in BUNDLED:
+        carried = carried_cues(model_name(model))
     *_, last = clip_stages(
         model,
         audio,
@@ -198,7 +206,11 @@ def clip_stages(
     thorough: bool = False,
     watch: Watch = unwatched,
 ) -> Iterator[ClipReport]:
-    """The report of `explain_clip` as it grows: weights, then moments and cues, then trust."""
+    """The report of `explain_clip` as it grows: weights, then moments and cues, then trust.
+
+    What is not given is not looked up: `carried` and `checked` are as they are.
+    """
+    began_s = time.perf_counter()
     check_is_audio(audio)
     audio = audio.resample(model.sample_rate)
     name, heard_s = Path(audio.source).name, model_max_duration_s(model)
@@ -281,6 +293,7 @@ def clip_stages(
         moments_removal=moments_removal,
         trust=trust,
         moments_trust=moments_trust,
+        timing_s=time.perf_counter() - began_s,
     )
 
 
