@@ -267,9 +267,9 @@ def reliability_account(
     verdict = f"Trust: {found.verdict}"
     if not found.thorough:
         verdict += " (with silence in the gaps; other sound was not tried)"
-    reasons = _reasons(found)
-    if reasons:
-        verdict += f", because {listed(reasons)}"
+    because = reasons_against(found)
+    if because:
+        verdict += f", because {listed(because)}"
     if found.verdict == "not supported":
         verdict += ": do not rely on these weights"
     sentences = [
@@ -288,7 +288,7 @@ def reliability_account(
     return " ".join(sentences)
 
 
-def _reasons(found: Reliability) -> list[str]:
+def reasons_against(found: Reliability) -> list[str]:
     """What keeps the verdict from being "supported"."""
     reasons = []
     if found.gate is not None and not found.gate.ok:

@@ -70,4 +70,4 @@ def _named(found: Comparison, frame: pd.DataFrame, *, sign: int) -> list[str]:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−")
+    return f"{value:+.2f}".replace("-0.00", "+0.00").replace("-", "−")

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from cuelens.evaluate.reliability import Reliability, reliability
+from cuelens.evaluate.reliability import Reliability, reasons_against, reliability
+from cuelens.explain.account import listed
 from cuelens.explain.comparison import Comparison
 from cuelens.explain.figure_style import figure_png
 from cuelens.models.base import Model
@@ -41,7 +42,8 @@ def comparison_sentences(found: Comparison, trust: Sequence[Reliability] = ()) -
     sentences = found.account.splitlines()
     if trust:
         parts = [
-            f"{which} clip {one.verdict} ({one.orders_beaten()} random orders beaten)"
+            f"{which} clip {one.verdict} "
+            f"({listed([f'{one.orders_beaten()} random orders beaten', *reasons_against(one)])})"
             for which, one in zip(("first", "second"), trust, strict=True)
         ]
         sentences.append(
