@@ -104,7 +104,7 @@ def test_thorough_tries_fills_and_changes():
     assert found.n_model_calls > 16 * len(found.changes)
     assert found.thorough
     text = reliability_account(found, kind="bands")
-    assert "with mean spectrum" in text
+    assert "with the mean spectrum" in text
     assert found.to_dict()["rank_correlation_by_change"].keys() == found.changes.keys()
 
 
@@ -119,7 +119,9 @@ def test_one_threshold_for_every_fill(clip, share, word):
     found = replace(exact, beaten=1.0, fills={"silence": 1.0, "noise": share}, n_fill_orders=1000)
     assert found.verdict == ("weak" if word == "may be chance" else "supported")
     text = reliability_account(found, kind="bands")
-    assert ("because it may be chance with noise in the gaps" in text) == (found.verdict == "weak")
+    assert ("because with noise in the gaps the order may be chance" in text) == (
+        found.verdict == "weak"
+    )
     assert f"faster than in {1000 * share:g} of 1000 with noise" in text
     check = next(c for c in TrustSection.of(found, kind="bands").checks if "noise" in c.question)
     assert check.value == f"{1000 * share:g} of 1000"

@@ -242,7 +242,8 @@ def _print_findings(report: ClipReport) -> None:
             out.print(Padding(escape(line), (0, 2)), highlight=False)
     account = escape(report.account).replace("\nTrust: ", "\n[bold]Trust:[/bold] ")
     out.print(Padding(account, (0, 2)), highlight=False)
-    if report.trust is not None and not report.trust.thorough:
+    refused = any("full test" in note for note in report.notes)
+    if report.trust is not None and not report.trust.thorough and not refused:
         out.print("  (--trust full also tries other sound in the gaps)", highlight=False)
 
 

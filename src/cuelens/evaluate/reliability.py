@@ -46,6 +46,7 @@ N_THOROUGH = len(_OTHER_FILLS) + len(CHANGES)
 _N_DRAWS = 400
 _N_ORDERS = 6  # random orders with each fill, where units are too many to try all combinations
 _ROUNDING = 1e-9
+SOUNDS = {"mean spectrum": "the mean spectrum"}
 
 Grade = Literal["good", "weak", "may be chance"]
 
@@ -301,7 +302,8 @@ def reasons_against(found: Reliability) -> list[str]:
     chance = [name for name, v in found.fills.items() if grade(v) == "may be chance"]
     others = [name for name in chance if name != "silence"]
     if others:
-        reasons.append(f"it may be chance with {listed(others)} in the gaps")
+        sounds = listed([f"with {SOUNDS.get(name, name)}" for name in others])
+        reasons.append(f"{sounds} in the gaps the order may be chance")
     known = [value for value in found.changes.values() if np.isfinite(value)]
     if known and float(np.median(known)) < STEADY:
         reasons.append("small changes of the clip change the weights")
@@ -324,7 +326,9 @@ def _repeat_clause(found: Reliability) -> str:
 def _thorough_sentence(found: Reliability) -> str:
     """What other fills and changes of the clip do."""
     fills = [
-        f"{found.orders_beaten(name)} with {name}" for name in found.fills if name != "silence"
+        f"{found.orders_beaten(name)} with {SOUNDS.get(name, name)}"
+        for name in found.fills
+        if name != "silence"
     ]
     text = f"With other sound in the gaps it is faster than in {listed(fills)}."
     known = [f"{value:.2f} ({name})" for name, value in found.changes.items() if np.isfinite(value)]

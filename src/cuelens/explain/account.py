@@ -21,7 +21,7 @@ ENGLISH: Mapping[str, str] = {
     "answer": "The model {model} answers {top} (p = {p_top})",
     "close": ", with {second} close behind (p = {p})",
     "other_target": "; asked about {target}, it gives p = {p_target}",
-    "contrast": "; it gives {given}",
+    "contrast": ", and gives {given}",
     "given": "{label} p = {p}",
     "chance": "p = {p}, which is chance among {n} labels",
     "values": "The model {model} gives {values}",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cuelens.evaluate.reliability import STEADY, Grade, Reliability, grade
+from cuelens.evaluate.reliability import SOUNDS, STEADY, Grade, Reliability, grade
 from cuelens.explain.account import percent
 
 _VERDICTS = {
@@ -87,7 +87,7 @@ def _checks(found: Reliability, kind: str) -> list[Check]:
         if fill != "silence":  # the first row
             checks.append(
                 Check(
-                    question=f"And with {fill} in the gaps?",
+                    question=f"And with {SOUNDS.get(fill, fill)} in the gaps?",
                     value=found.orders_beaten(fill),
                     meaning=_beaten(beaten, found.n_fill_orders),
                     passed=_PASSED[grade(beaten)],
