@@ -281,9 +281,8 @@ def reliability_account(
     if found.thorough:
         sentences.append(_thorough_sentence(found))
     if moments is not None:
-        sentences.append(
-            f"The moments' weights: {moments.verdict} ({moments.orders_beaten()} random orders)."
-        )
+        why = listed([f"{moments.orders_beaten()} random orders", *reasons_against(moments)])
+        sentences.append(f"The moments' weights: {moments.verdict} ({why}).")
     if found.gate is not None:
         sentences += [flag.sentence for flag in found.gate.flags]
     return " ".join(sentences)
