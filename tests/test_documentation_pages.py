@@ -71,6 +71,12 @@ def test_pages_of_earlier_builds_are_passed_over(extension, tmp_path):
     assert len(check(tmp_path, ("/home/me",))) == 5
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.name)
+def test_links_have_a_text_to_see_without_a_build(page):
+    """`[](page.md)` is a title once it is built, and nothing where Markdown is read as it is."""
+    assert "[](" not in page.read_text(encoding="utf-8")
+
+
 def test_formulas_become_mathml(extension):
     mathml = extension("mathml").mathml
     found = mathml(r"\frac{a}{b}", None, block=True)

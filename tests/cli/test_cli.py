@@ -262,6 +262,10 @@ def test_demo_without_real_speech(tmp_path, monkeypatch):
     assert "synthetic speech" in result.output
     assert len(list((tmp_path / "demo").glob("*/report.html"))) == 10
     assert "Look here first" in result.output
+    lines = result.output.splitlines()
+    assert sum("most support:" in line for line in lines) == 10
+    assert len(lines) < 40
+    assert "cuelens explain clip.wav --out results" in result.output
 
 
 @pytest.mark.corpus
@@ -351,7 +355,7 @@ def test_harmonics_with_full_trust_say_what_was_not_done(clip):
         "explain", str(clip), "--no-cues", "--units", "harmonic-percussive", "--trust", "full"
     )
     assert result.returncode == 0
-    assert "--trust full is for bands and units of time" in " ".join(result.stderr.split())
+    assert "the full test is for bands and units of time" in " ".join(result.stderr.split())
     assert "percussive" in result.stdout
 
 
@@ -420,3 +424,19 @@ def test_cues_of_a_corpus(tmp_path):
         assert (out / name).stat().st_size > 0
     again = run("cues", "--corpus", str(table), "--clips", "6", "--out", str(out))
     assert again.stdout == result.stdout
+
+
+def test_what_was_changed_and_what_was_left_out_is_printed(clip, tmp_path):
+    stereo = tmp_path / "stereo.wav"
+    samples, rate = soundfile.read(clip)
+    soundfile.write(stereo, np.column_stack([samples, samples]), rate)
+    result = run("explain", str(stereo), "--bands", "3")
+    assert result.exit_code == 0
+    said = " ".join(result.output.split())
+    assert "2 channels averaged to mono" in said
+    assert "not compared: " in said
+    assert "Trust: " in said
+    assert "--trust full also tries other sound" in said
+    folder = command("explain", str(tmp_path))
+    assert folder.returncode == 2
+    assert f"name its files, as in {tmp_path}/*.wav" in " ".join(folder.stderr.split())

@@ -101,7 +101,7 @@ def test_attached_to_a_model_the_account_says_what_it_carries(corpus, tmp_path):
     assert {"cue", "feature", "r2", "low", "high", "carried"} == set(
         content["embedding"]["cues"][0]
     )
-    assert "what its last layer is shown of the voice" in content["account"]
+    assert "what enters the model's last layer" in content["account"]
 
 
 @pytest.mark.parametrize(

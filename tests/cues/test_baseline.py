@@ -59,13 +59,33 @@ def test_no_interval_is_made_up():
     assert effect_of(np.array([1.0]), y, one, rng=rng).sign == 0
 
 
+def test_a_wide_interval_is_withheld_on_either_side_of_zero(monkeypatch):
+    """Few windows far above a baseline, but far apart: by how much they differ is unknown."""
+    y, cluster = np.random.default_rng(0).normal(size=40), np.arange(40)
+    cases = {"wide": [6.3, 7.7], "far": [30.0, 31.0], "sure": [4.0, 4.4, 4.8, 5.0, 4.6]}
+
+    def found():
+        rng = np.random.default_rng(1)
+        return {name: effect_of(np.array(x), y, cluster, rng=rng) for name, x in cases.items()}
+
+    shown = found()
+    monkeypatch.setattr("cuelens.cues.baseline._WIDEST", np.inf)
+    intervals = found()
+    assert {name for name in cases if "too uncertain" in shown[name].reason} == {"wide"}
+    assert intervals["wide"].low > 0
+    assert intervals["far"].low > 10
+    for name, effect in intervals.items():
+        width = effect.high - effect.low
+        assert (width > 10 and width > abs(effect.size)) == (name == "wide")
+
+
 def clip(f0_hz: float, *, seed: int = 0, peak: float = 0.5, duration_s: float = 1.5) -> Audio:
     samples = speech_like(f0_hz=f0_hz, duration_s=duration_s, seed=seed)
     return Audio(samples=samples * peak / np.abs(samples).max(), sample_rate=16_000)
 
 
 def test_a_higher_voice_is_higher_by_what_was_put_in():
-    neutral = [clip(hz, seed=i) for i, hz in enumerate((110.0, 115.0, 120.0, 125.0, 130.0))]
+    neutral = [clip(hz, seed=i) for i, hz in enumerate(np.linspace(110, 130, 9))]
     baseline = clips_baseline(neutral, window_s=0.15)
     high = measure_cues(clip(180.0))
     edges = [(0.3, 0.45), (0.6, 0.75), (1.05, 1.2)]

@@ -10,6 +10,7 @@ from cuelens import Audio, EmoLime, InputError
 from cuelens.cues import CUES, WINDOW_CUES, clips_baseline, cue_account, cue_report, emodb_profile
 from cuelens.cues.account import ENGLISH, clear_rows
 from cuelens.explain import salient_windows
+from cuelens.models import contrast
 from cuelens.testing import speech_like
 from cuelens.units import TimeWindows
 
@@ -48,11 +49,11 @@ def clip():
 def neutral():
     return [
         Audio(
-            samples=speech_like(f0_hz=100.0 + 4 * k, duration_s=1.2, tilt_db_per_octave=-15, seed=k)
-            * (0.3 + 0.1 * k),
+            samples=speech_like(f0_hz=100.0 + 2 * k, duration_s=1.2, tilt_db_per_octave=-15, seed=k)
+            * (0.3 + 0.05 * k),
             sample_rate=16_000,
         )
-        for k in range(5)
+        for k in range(10)
     ]
 
 
@@ -114,19 +115,52 @@ def test_json_has_what_others_rely_on(report):
 def test_account_says_no_more_than_the_numbers(moments, report):
     text = cue_account(moments, report)
     assert text == cue_account(moments, report)
-    named = [CUES[row.cue].higher for row in report.rows if row.effect.sign > 0 and row.in_windows]
-    for cue in CUES.values():
-        for word, sign in ((cue.higher, 1), (cue.lower, -1)):
-            if f"{word} (" in text:
-                row = next(row for row in report.rows if row.cue == cue.key)
-                assert row.effect.sign == sign
-    assert any(word in text for word in named)
+    whole = text.splitlines()[1]
+    assert whole.startswith(f"Compared with {report.baseline}, the whole clip has ")
+    clear = sorted(
+        (row for row in report.rows if row.clip_effect.sign),
+        key=lambda row: -abs(row.clip_effect.size),
+    )[:3]
+    for row in clear:
+        cue = CUES[row.cue]
+        assert f"{cue.higher if row.clip_effect.sign > 0 else cue.lower} (" in whole
     sizes = re.findall(r"([+−]\d+\.\d) SD", text)
-    expected = [f"{row.effect.size:+.1f}".replace("-", "−") for row in clear_rows(report)[:3]]
-    assert sizes == expected
+    assert sizes == [f"{row.clip_effect.size:+.1f}".replace("-", "−") for row in clear]
+    special = {row.cue for row in report.rows if row.p_adjusted < 0.05}
+    assert all(CUES[key].title in text.splitlines()[3] for key in special)
     assert f"{max(report.chance.p, 0.01):.0%}".replace("%", "\N{NO-BREAK SPACE}%") in text
-    assert len(text.splitlines()) == 4
+    agreeing = {row.cue for row in report.rows if row.agrees}
+    assert agreeing
+    assert ("no more so than in random moments" in text) == (not agreeing & special)
+    assert len(text.splitlines()) == 5
     assert all(sentence.endswith(".") for sentence in text.splitlines())
+
+
+def test_without_other_clips_the_account_names_the_cues_of_the_moments(moments, clip):
+    alone = cue_report(moments, clip, n_windows=3)
+    text = cue_account(moments, alone)
+    sizes = re.findall(r"([+−]\d+\.\d) SD", text)
+    expected = [f"{row.effect.size:+.1f}".replace("-", "−") for row in clear_rows(alone)[:3]]
+    assert sizes == expected
+    assert "the whole clip has" not in text
+    assert len(text.splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("pair", "words"),
+    [
+        (("anger", "happiness"), "expects a higher pitch, a wider pitch range and a louder voice"),
+        (("anger", "sadness"), "expects anger and sadness to differ in pitch level"),
+        (("grumpy", "anger"), "not certain of any cue of grumpy / anger"),
+    ],
+)
+def test_of_two_emotions_the_literature_is_asked_for_the_difference(clip, pair, words):
+    model = HighVoice()
+    model.labels = (*pair, "other")
+    asked = contrast(model, pair[0], rather_than=pair[1])
+    found = MOMENTS.explain(asked, clip, target=asked.target)
+    text = cue_account(found, cue_report(found, clip))
+    assert words in text
 
 
 def test_words_can_be_replaced(moments, report):

@@ -88,3 +88,37 @@ def test_cells_are_refused():
     of_cells = replace(explained, units=cells.units, weights=weights, components=cells)
     with pytest.raises(InputError, match="differ in time and in frequency"):
         compare(of_cells, of_cells)
+
+
+def test_the_account_names_what_differs_and_nothing_else():
+    clips = [audio(tone(hz, duration_s=0.6)) for hz in (1500.0, 300.0)]
+    first, second = (BANDS.explain(MODEL, clip) for clip in clips)
+    weights = first.weights.copy()
+    weights[0] = [0.3, 0.0, 0.01, -0.2]
+    found = compare(replace(first, weights=weights), replace(second, weights=0.0 * weights))
+    names = [unit.name for unit in first.units]
+    answers, differs = found.account.splitlines()
+    assert "answers high to the first clip and low to the second" in answers
+    assert differs == (
+        f"What speaks more for high in the first clip: {names[0]} (+0.30 against +0.00); what "
+        f"speaks more for high in the second: {names[3]} (−0.20 against +0.00)."
+    )
+    same = compare(first, first)
+    assert same.account.endswith(
+        "No band speaks clearly more for high in one clip than in the other."
+    )
+    assert found.to_dict()["account"] == found.account
+
+
+def test_intervals_of_differences_are_those_of_independent_errors():
+    """A clip beside itself: the error of the difference is sqrt(2) times that of a weight."""
+    clip = audio(speech_like(duration_s=1.0))
+    found = EmoLime(units=TimeWindows(window_s=0.1), samples=100).explain(MODEL, clip)
+    frame = compare(found, found).to_frame()
+    row = found.target_index
+    width = found.ci_high[row] - found.ci_low[row]
+    inner = slice(2, 8)
+    widths = (frame["difference_high"] - frame["difference_low"]).to_numpy()
+    np.testing.assert_allclose(widths[inner], np.sqrt(2) * width[inner], rtol=0.05)
+    exact = BANDS.explain(MODEL, clip)
+    assert compare(exact, exact).to_frame()["difference_low"].isna().all()

@@ -74,7 +74,7 @@ def test_what_is_no_explanation_is_refused(text, message):
 
 
 def test_frame_joins_with_feature_tables(explanation):
-    frame = explanation.to_frame()
+    frame = explanation.to_frame(all_labels=True)
     assert frame.index.names == ["file", "start", "end"]
     assert len(frame) == 2 * 8
     assert frame.index.get_level_values("end")[0] == pd.Timedelta(seconds=1)
@@ -82,9 +82,22 @@ def test_frame_joins_with_feature_tables(explanation):
     assert row["weight"] == explanation.weights[0, 0]
 
 
+def test_frame_is_of_the_target_and_can_be_read_when_printed(explanation):
+    frame = explanation.to_frame()
+    np.testing.assert_array_equal(frame["weight"], explanation.target_weights)
+    assert list(frame.index) == [unit.name for unit in explanation.units]
+    columns = ["low_hz", "high_hz", "start_s", "end_s", "weight"]
+    assert list(frame.columns) == [*columns, "ci_low", "ci_high"]
+    frame = replace(explanation, ci_low=None, ci_high=None).to_frame()
+    assert list(frame.columns) == columns
+    lines = str(frame).splitlines()
+    assert len(lines) == 2 + 8
+    assert max(map(len, lines)) <= 80
+
+
 def test_a_part_of_a_recording_keeps_its_place_in_it():
     audio = Audio(samples=noise(level=0.3), sample_rate=16_000, source="long.wav", start_s=12.5)
-    frame = EmoLime(samples=64).explain(MODEL, audio).to_frame()
+    frame = EmoLime(samples=64).explain(MODEL, audio).to_frame(all_labels=True)
     assert frame.index[0] == ("long.wav", pd.Timedelta(seconds=12.5), pd.Timedelta(seconds=13.5))
 
 

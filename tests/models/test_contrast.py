@@ -46,7 +46,10 @@ def test_weights_are_those_of_one_label_minus_those_of_the_other(clip):
     np.testing.assert_allclose(found.target_weights, plain.weights[1] - plain.weights[2])
     assert found.contrast == ("anger", "joy")
     assert found.quantity == found.answer_quantity == "p(anger) − p(joy)"
-    said = f"p(anger) is {plain.prediction[1]:.2f} and p(joy) {plain.prediction[2]:.2f}"
+    said = (
+        f"answers joy (p = {plain.prediction[2]:.2f}), with anger close behind "
+        f"(p = {plain.prediction[1]:.2f}); no"
+    )
     assert said in found.account
     assert f"would give p(anger) − p(joy) = {found.base_value:.2f}".replace("-", "−") in (
         found.account

@@ -15,8 +15,16 @@ from cuelens.evaluate.gate import gate
 from cuelens.explain import EmoLime
 from cuelens.explain.moment_finder import moment_finder
 from cuelens.models import CallableModel
-from cuelens.report import CueSettings, clip_stages, explain_clip
+from cuelens.report import (
+    CueSettings,
+    carried_cues,
+    clip_stages,
+    explain_clip,
+    show_progress,
+)
+from cuelens.report.clip_page import clip_context
 from cuelens.testing import BandModel, speech_like
+from cuelens.units import FrequencyBands
 
 MODEL = BandModel(band_hz=(500.0, 3000.0))
 AUDIO = Audio(samples=speech_like(duration_s=1.0), sample_rate=16_000, source="folder/clip.wav")
@@ -40,7 +48,7 @@ def test_equals_the_steps_by_hand(report):
 
 
 def test_grows_stage_by_stage_and_ends_as_the_report(report):
-    stages = list(clip_stages(MODEL, AUDIO))
+    stages = list(clip_stages(MODEL, AUDIO, checked=report.trust.gate))
     assert [stage.moments is not None for stage in stages] == [False, True, True, True]
     assert [stage.cues is not None for stage in stages] == [False, False, True, True]
     assert [stage.trust is not None for stage in stages] == [False, False, False, True]
@@ -149,3 +157,40 @@ def test_a_clip_longer_than_the_model_hears_is_told():
     assert sentence in explain_clip(model, AUDIO, cues=None).account
     half = Audio(samples=AUDIO.samples[:8000], sample_rate=16_000)
     assert "hears the first" not in explain_clip(model, half, cues=None).account
+
+
+def test_from_python_the_model_is_checked_as_by_the_command(report):
+    assert report.trust.gate is not None
+    assert report.trust.gate.to_dict() == gate(MODEL).to_dict()
+    assert report.timing_s > report.explanation.timing_s
+
+
+def test_of_a_bundled_model_what_it_carries_is_looked_up():
+    audio = Audio(samples=speech_like(duration_s=0.6), sample_rate=16_000)
+    bands = EmoLime(units=FrequencyBands(n_bands=2))
+    found = explain_clip(cuelens.load_model("emodb-cnn"), audio, explainer=bands)
+    assert found.carried == carried_cues("emodb-cnn")
+    assert explain_clip(MODEL, audio, explainer=bands).carried is None
+
+
+def test_progress_for_python_counts(capsys):
+    explain_clip(MODEL, AUDIO, cues=None, watch=show_progress)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_difference_is_no_answer_among_the_probabilities(report):
+    first = report.explanation.target
+    second = next(label for label in MODEL.labels if label != first)
+    asked = explain_clip(MODEL, AUDIO, rather_than=second, cues=None)
+    context = clip_context(asked)
+    assert [row["label"] for row in context["prediction"]] == [first, second]
+    assert [row["target"] for row in context["prediction"]] == [True, False]
+    difference = asked.explanation.prediction[-1]
+    assert f"p({first}) − p({second}) = {difference:+.3f}" in asked.to_html()
+
+
+def test_the_page_counts_every_call_of_the_model(report):
+    calls = clip_context(report)["calls"]
+    assert dict(calls["parts"])["bands"] == 256
+    assert dict(calls["parts"])["moments"] == report.moments.n_model_calls
+    assert calls["sum"] == sum(n for _, n in calls["parts"])

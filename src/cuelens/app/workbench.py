@@ -32,7 +32,7 @@ from cuelens.models.base import default_target, model_labels, predict
 from cuelens.models.contrast import contrast
 from cuelens.report.clip_page import clip_context, page_templates
 from cuelens.report.clip_report import ClipReport
-from cuelens.report.comparison_report import comparison_context
+from cuelens.report.comparison_report import comparison_context, comparison_trust
 from cuelens.report.encode import data_url, flac_bytes
 from cuelens.report.explain_clip import CueSettings, Watch, carried_cues, clip_stages, unwatched
 from cuelens.report.interventions_report import interventions_context
@@ -307,7 +307,8 @@ class Workbench:
                 for audio in (first, other.resample(kept.model.sample_rate))
             )
         )
-        return self._main("comparison.html", comparison_context(found))
+        trust = comparison_trust(found, kept.model)
+        return self._main("comparison.html", comparison_context(found, trust=trust))
 
     def beside_model(self, token: str, other: str) -> str:
         """The clip explained for two models side by side."""

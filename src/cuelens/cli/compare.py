@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from cuelens.cli.console import MODEL_HELP, out, progress_bar, result_folder
@@ -81,7 +82,11 @@ def compare(
     from cuelens.explain.explanation import dump_json
     from cuelens.figure_style import save_figures
     from cuelens.models import load_model
-    from cuelens.report.comparison_report import write_comparison_report
+    from cuelens.report.comparison_report import (
+        comparison_sentences,
+        comparison_trust,
+        write_comparison_report,
+    )
     from cuelens.report.models_report import write_models_report
 
     names = model or [DEFAULT_MODEL]
@@ -116,11 +121,15 @@ def compare(
         _print_models(explanations)
     else:
         found = compare_explanations(*explanations)
-        (out_dir / "compare.json").write_text(dump_json(found.to_dict()), encoding="utf-8")
+        trust = comparison_trust(found, models[0])
+        content = found.to_dict() | {"reliability": [one.to_dict() for one in trust]}
+        (out_dir / "compare.json").write_text(dump_json(content), encoding="utf-8")
         found.to_frame().to_csv(out_dir / "compare.csv", index=False)
         save_figures({"compare": found.plot()}, out_dir, figures.value)
-        page = write_comparison_report(out_dir / "compare.html", found)
+        page = write_comparison_report(out_dir / "compare.html", found, trust=trust)
         _print(found)
+        for sentence in comparison_sentences(found, trust):
+            out.print(Padding(escape(sentence), (0, 2)), highlight=False)
     out.print(f"  page: {page}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -153,17 +162,29 @@ def _print(found: Comparison) -> None:
             highlight=False,
         )
     heads = ["first", "second", "difference"]
-    rows = found.to_frame().to_dict("records")
-    _print_weights(heads, [(str(row["unit"]), [row[name] for name in heads]) for row in rows])
+    frame = found.to_frame()
+    records = frame.to_dict("records")
+    intervals = None
+    if frame["difference_low"].notna().any():
+        intervals = [
+            f"{row['difference_low']:+.3f} to {row['difference_high']:+.3f}" for row in records
+        ]
+    _print_weights(
+        heads, [(str(row["unit"]), [row[name] for name in heads]) for row in records], intervals
+    )
 
 
-def _print_weights(heads: Sequence[str], rows: Sequence[tuple[str, Sequence[float]]]) -> None:
+def _print_weights(
+    heads: Sequence[str],
+    rows: Sequence[tuple[str, Sequence[float]]],
+    intervals: Sequence[str] | None = None,
+) -> None:
     """A row a unit, a column a head; a dash where there is no weight."""
     table = Table(box=None, pad_edge=False)
     table.add_column("  unit", no_wrap=True)
-    for head in heads:
-        table.add_column(escape(head), justify="right")
-    for unit, weights in rows:
-        cells = ("-" if math.isnan(weight) else f"{weight:+.3f}" for weight in weights)
-        table.add_row(f"  {escape(unit)}", *cells)
+    for head in (*heads, *(["95 % interval"] if intervals else [])):
+        table.add_column(escape(head), justify="right", no_wrap=True)
+    for place, (unit, weights) in enumerate(rows):
+        cells = ["-" if math.isnan(weight) else f"{weight:+.3f}" for weight in weights]
+        table.add_row(f"  {escape(unit)}", *cells, *([intervals[place]] if intervals else []))
     out.print(table, highlight=False)

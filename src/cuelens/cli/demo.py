@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
+import shutil
+import sys
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -60,6 +63,7 @@ def demo(
             checked=checked,
             start_s=clip.start_s,
             end_s=clip.end_s,
+            brief=True,
         )
         reports.append(report)
     out.print(f"{len(reports)} reports are in {out_dir.resolve()}.", markup=False, highlight=False)
@@ -69,6 +73,20 @@ def demo(
         highlight=False,
     )
     out.print(f"Look here first: {reports[0]}", markup=False, highlight=False, soft_wrap=True)
+    out.print(
+        f"Then your own recording: {_activation()}cuelens explain clip.wav --out results",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _activation() -> str:
+    """What makes the command known to the shell, where it is not."""
+    script = Path(sys.prefix) / "bin" / "activate"
+    if shutil.which("cuelens") or not script.is_file():
+        return ""
+    return f". {shlex.quote(os.path.relpath(script))} && "
 
 
 class DemoClip(NamedTuple):

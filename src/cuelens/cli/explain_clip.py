@@ -58,10 +58,11 @@ def explain_one(
     json_lines: bool = False,
     start_s: float = 0.0,
     end_s: float | None = None,
+    brief: bool = False,
 ) -> Path | None:
     """Explain one clip, print the result, write its report if there is a folder for it.
 
-    ``units`` depend on the clip and take the place of the explainer's.
+    ``units`` depend on the clip and take the place of the explainer's; ``brief`` prints two lines.
     """
     from cuelens.audio import load_audio
     from cuelens.explain import EmoLime
@@ -93,6 +94,8 @@ def explain_one(
     if as_json:
         content = report.to_dict()
         typer.echo(json_line(content) if json_lines else dump_json(content), nl=False)
+    elif brief:
+        print_briefly(report)
     else:
         print_explanation(report)
         if page is not None:
@@ -142,12 +145,26 @@ def checked_model(model: Model) -> Gate:
     return found
 
 
+def print_briefly(report: ClipReport) -> None:
+    """The answer, the largest weight and the verdict on two lines."""
+    explanation = report.explanation
+    top, first = int(explanation.prediction.argmax()), int(explanation.order()[0])
+    weight, verdict = explanation.target_weights[first], report.trust and report.trust.verdict
+    out.print(Path(explanation.clip.path).name, markup=False, style="bold", highlight=False)
+    out.print(
+        f"  {explanation.labels[top]} {explanation.prediction[top]:.2f}; most support: "
+        f"{explanation.units[first].name} ({weight:+.2f}); weights {verdict}",
+        markup=False,
+        highlight=False,
+    )
+
+
 def print_explanation(report: ClipReport) -> None:
     """The answer, the units, the cues and the account, as tables for the terminal."""
     from cuelens.explain.account import unit_words
     from cuelens.units.kinds import full_names, layout_of
 
-    explanation, removal, cues = report.explanation, report.removal, report.cues
+    explanation, removal = report.explanation, report.removal
     row = explanation.target_index
     exact = explanation.ci_low is None
     table = Table(box=None, pad_edge=False)
@@ -188,6 +205,8 @@ def print_explanation(report: ClipReport) -> None:
     said = ", ".join(f"{label} {probability:.2f}" for probability, label in answers[:3])
     out.print()
     out.print(escape(explanation.clip.path), style="bold", highlight=False, soft_wrap=True)
+    if explanation.clip.notes:
+        out.print(f"  {'; '.join(explanation.clip.notes)}", markup=False, highlight=False)
     out.print(table)
     out.print(
         f"  {explanation.model}: {said}; weights for “{explanation.target}”",
@@ -198,15 +217,40 @@ def print_explanation(report: ClipReport) -> None:
         lost, random = removal.lost()
         half = max(1, len(explanation.units) // 2)
         out.print(
-            f"  removing 1 to {half} {kind} lowers {explanation.answer_quantity} by {lost:.2f} by weight, "
-            f"{random:.2f} at random",
+            f"  with 1 to {half} {kind} removed, {explanation.answer_quantity} is lower by {lost:.2f} "
+            f"on average if they go by weight, {random:.2f} at random",
             markup=False,
             highlight=False,
         )
+    _print_findings(report)
+
+
+def _print_findings(report: ClipReport) -> None:
+    """The cues and the account."""
+    cues = report.cues
     if cues is not None:
         table = _cue_table(cues)
         out.print(table if table.row_count else "  no cue could be compared", highlight=False)
-    out.print(Padding(escape(explanation.account), (0, 2)), highlight=False)
+        for line in _withheld(cues):
+            out.print(Padding(escape(line), (0, 2)), highlight=False)
+    account = escape(report.account).replace("\nTrust: ", "\n[bold]Trust:[/bold] ")
+    out.print(Padding(account, (0, 2)), highlight=False)
+    refused = any("full test" in note for note in report.notes)
+    if report.trust is not None and not report.trust.thorough and not refused:
+        out.print("  (--trust full also tries other sound in the gaps)", highlight=False)
+
+
+def _withheld(cues: CueReport) -> list[str]:
+    """Cues that are not in the table, by the reason."""
+    import math
+
+    from cuelens.cues import CUES
+
+    found: dict[str, list[str]] = {}
+    for row in cues.rows:
+        if math.isnan(row.effect.low):
+            found.setdefault(row.reason, []).append(CUES[row.cue].title)
+    return [f"not compared: {', '.join(titles)} ({reason})" for reason, titles in found.items()]
 
 
 def _cue_table(cues: CueReport) -> Table:

@@ -37,8 +37,8 @@ _SAME_PEAK_DB = 0.3
 _SAME_PEAK_SHARE = 0.9
 _MIN_SAME_PEAK = 3
 _MIN_PAIRS = 8
-_WIDEST = 10.0  # standard deviations: a wider interval that holds 0 says nothing
-_UNCERTAIN = "too uncertain: the interval is wider than 10 SD"
+_WIDEST = 10.0  # standard deviations: an interval wider than this and than the size says nothing
+_UNCERTAIN = "too uncertain: the interval is wider than 10 SD, and than the difference"
 _LEVEL_CUES = ("intensity",)
 _LOUDNESS_CUES = ("intensity", "intensity_variability")
 _SKEWED = {"f0_range": 0.25, "jitter": 0.0, "shimmer": 0.0}  # what is added before the logarithm
@@ -442,7 +442,7 @@ def effect_of(
     deviation = values[picks].mean(axis=1) - values.mean()
     drawn = values.mean() + widen * stretch(len(values)) * deviation
     low, high = np.percentile((drawn - means) / spreads, [2.5, 97.5])
-    if high - low > _WIDEST and low < 0 < high:
+    if high - low > max(_WIDEST, abs(size)):
         nan = float("nan")
         return Effect(size=size, low=nan, high=nan, baseline=float(y.mean()), reason=_UNCERTAIN)
     return Effect(size=size, low=float(low), high=float(high), baseline=float(y.mean()))

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
 ENGLISH: Mapping[str, str] = {
     "and": " and ",
-    "lead": "Probed on {corpus}, what its last layer is shown of the voice ",
+    "lead": "Probed on {corpus}, what enters the model's last layer ",
     "carried": "carries {cues}",
     "not_carried": "does not carry {cues}",
-    "undecided": "leaves undecided whether it carries {cues}",
-    "cue": "{title} (R² {r2}, {low} to {high})",
-    "end": "; that is what it could know, not what this answer rests on.",
+    "undecided": "may or may not carry {cues}",
+    "cue": "{title} (R² {r2})",
+    "intensity": "{title} (R² {r2}; timbre tells it even where levels are evened out)",
+    "end": ": what it could know, not what this answer rests on.",
 }
 
 
@@ -101,17 +102,9 @@ class CarriedCues:
                 parts.append(words[key].format(cues=listed(cues, words)))
         if not parts:
             return ""
-        return words["lead"].format(corpus=self.corpus) + listed(parts, words) + words["end"]
+        return words["lead"].format(corpus=self.corpus) + "; it ".join(parts) + words["end"]
 
 
 def _phrase(cue: CarriedCue, words: Mapping[str, str]) -> str:
-    return words["cue"].format(
-        title=CUES[cue.cue].title,
-        r2=_number(cue.r2),
-        low=_number(cue.low),
-        high=_number(cue.high),
-    )
-
-
-def _number(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−")
+    key = "intensity" if cue.cue == "intensity" and cue.carried == "carried" else "cue"
+    return words[key].format(title=CUES[cue.cue].title, r2=f"{cue.r2:.2f}".replace("-", "−"))

@@ -7,9 +7,9 @@ clip with faint noise, moved by milliseconds, and through codecs and a telephone
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import scipy.stats
@@ -21,12 +21,16 @@ from cuelens.evaluate.gate import Gate
 from cuelens.evaluate.perturbations import Codec, Shift, Telephone, WhiteNoise
 from cuelens.evaluate.removal import RemovalCurve, removal_curve
 from cuelens.evaluate.stability import changed_explanations
+from cuelens.explain.account import listed
 from cuelens.explain.explanation import Explanation
 from cuelens.explain.named import Explainer
 from cuelens.models.base import Model
 
 GOOD = 0.95
-"""Share of random orders that a ranking must beat to be called better than random."""
+"""Share of random orders that a good ranking beats, whatever fills the gaps."""
+
+WEAK = 0.75
+"""Share of random orders that a ranking must exceed not to be called chance; a half is chance."""
 
 STEADY = 0.8
 """Rank correlation above which two rankings are called alike."""
@@ -34,9 +38,24 @@ STEADY = 0.8
 CHANGES = (WhiteNoise(), Shift(), Codec(codec="mp3"), Telephone())
 """What the thorough part does to the clip."""
 
+_OTHER_FILLS = tuple(fill for fill in FILLS if fill != "silence")
+
+N_THOROUGH = len(_OTHER_FILLS) + len(CHANGES)
+"""Steps of the thorough part."""
+
 _N_DRAWS = 400
 _N_ORDERS = 6  # random orders with each fill, where units are too many to try all combinations
 _ROUNDING = 1e-9
+SOUNDS = {"mean spectrum": "the mean spectrum"}
+
+Grade = Literal["good", "weak", "may be chance"]
+
+
+def grade(beaten: float) -> Grade:
+    """A share of random orders beaten, in words: `GOOD` or more, more than `WEAK`, or less."""
+    if beaten >= GOOD:
+        return "good"
+    return "weak" if beaten > WEAK else "may be chance"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,12 +80,15 @@ class Reliability:
     gate : Gate or None
         What was found about the model before explaining.
     fills : mapping of str to float
-        ``beaten`` with other sound in place of what is removed; empty unless thorough.
+        ``beaten`` with silence and with other sound in place of what is removed; empty unless
+        thorough.
     changes : mapping of str to float
         Rank correlation with the explanation of the clip with noise at 40 dB, moved by 5 ms, coded;
         empty unless thorough; NaN where it is not known.
     n_model_calls : int
         That this took.
+    n_fill_orders : int
+        Random orders that ``fills`` with other sound were counted on; 0 unless thorough.
     """
 
     beaten: float
@@ -78,6 +100,7 @@ class Reliability:
     fills: Mapping[str, float]
     changes: Mapping[str, float]
     n_model_calls: int
+    n_fill_orders: int = 0
 
     @property
     def thorough(self) -> bool:
@@ -88,18 +111,24 @@ class Reliability:
     def verdict(self) -> str:
         """In a word: "supported", "weak" or "not supported".
 
-        "not supported": the ranking beats no more than three quarters of random orders, or the gate
-        has a flag.  "supported": it beats 95 %, and would come out alike with another seed (rank
-        correlation of 0.8), and, where that was tried, beats half of random orders with every fill
-        and stays alike under most changes.  Else "weak".
+        "not supported": the ranking may be chance (see `grade`), or the gate has a flag.
+        "supported": it is good, and would come out alike with another seed (rank correlation of
+        0.8), and, where that was tried, may be chance with no fill and stays alike under most
+        changes.  Else "weak".
         """
-        if not self.beaten > 0.75 or (self.gate is not None and not self.gate.ok):
+        if grade(self.beaten) == "may be chance" or (self.gate is not None and not self.gate.ok):
             return "not supported"
         known = [value for value in self.changes.values() if np.isfinite(value)]
         steady = not known or float(np.median(known)) >= STEADY
-        filled = all(value > 0.5 for value in self.fills.values())
-        good = self.beaten >= GOOD and self.repeat >= STEADY
+        filled = all(grade(value) != "may be chance" for value in self.fills.values())
+        good = grade(self.beaten) == "good" and self.repeat >= STEADY
         return "supported" if good and steady and filled else "weak"
+
+    def orders_beaten(self, fill: str | None = None) -> str:
+        """With a fill, by default silence, such as "997 of 1000"; ties count half."""
+        if fill is None:
+            return f"{self.beaten * self.n_orders:g} of {self.n_orders}"
+        return f"{self.fills[fill] * self.n_fill_orders:g} of {self.n_fill_orders}"
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types; NaN as null."""
@@ -113,6 +142,7 @@ class Reliability:
             "gate": None if self.gate is None else self.gate.to_dict(),
             "thorough": self.thorough,
             "share_beaten_by_fill": {name: _number(v) for name, v in self.fills.items()},
+            "n_random_orders_by_fill": self.n_fill_orders,
             "rank_correlation_by_change": {name: _number(v) for name, v in self.changes.items()},
             "n_model_calls": self.n_model_calls,
         }
@@ -127,6 +157,7 @@ def reliability(
     explainer: Explainer | None = None,
     audio: Audio | None = None,
     seed: int = 0,
+    progress: Callable[[int], None] | None = None,
 ) -> Reliability:
     """Say how far an explanation can be trusted.
 
@@ -146,23 +177,31 @@ def reliability(
         The clip.
     seed : int
         Of random orders, fills and noise.
+    progress : callable, optional
+        Called with 1 after each of the `N_THOROUGH` steps of the thorough part.
     """
     curve = removal_curve(explanation, model, seed=seed) if removal is None else removal
     fills: dict[str, float] = {}
     changes: dict[str, float] = {}
     n_calls = curve.n_model_calls if removal is None else 0
+    n_fill_orders = 0
     if explainer is not None and audio is not None:
-        for fill in FILLS:
+        advance = progress or (lambda n: None)
+        fills["silence"] = curve.share_beaten
+        for fill in _OTHER_FILLS:
             curves = faithfulness_curves(
                 explanation, model, fill=fill, seed=seed, n_random=_N_ORDERS
             )
             fills[fill] = curves.measures()["percentile_deletion"]
             n_calls += curves.n_model_calls
+            n_fill_orders = len(curves.random_deletion)
+            advance(1)
         for name, correlation, calls in changed_explanations(
             explanation, model, explainer, audio, perturbations=CHANGES, seed=seed
         ):
             changes[name] = correlation
             n_calls += calls
+            advance(1)
     return Reliability(
         beaten=curve.share_beaten,
         n_orders=curve.n_orders,
@@ -173,6 +212,7 @@ def reliability(
         fills=fills,
         changes=changes,
         n_model_calls=n_calls,
+        n_fill_orders=n_fill_orders,
     )
 
 
@@ -212,61 +252,87 @@ def repeat_correlation(explanation: Explanation, *, seed: int = 0) -> float:
     return float(np.mean((ranks[0] * ranks[1]).sum(axis=-1) / (norm[0] * norm[1])))
 
 
-def reliability_account(found: Reliability, *, kind: str) -> str:
-    """One or two sentences for the account.
+def reliability_account(
+    found: Reliability, *, kind: str, moments: Reliability | None = None
+) -> str:
+    """The verdict and what it rests on, for the account.
 
     Parameters
     ----------
     found : Reliability
-    kind : {"bands", "moments"}
-        What the units are called.
+    kind : str
+        What the units are called, such as "bands".
+    moments : Reliability or None
+        Of the moments, where these are of another explanation.
     """
-    share = f"{100 * found.beaten:.0f}\N{NO-BREAK SPACE}% of random orders"
-    if found.beaten >= GOOD:
-        first = f"Removing the {kind} by weight lowers the answer more than {share} do"
-    elif found.beaten > 0.75:
-        first = (
-            f"Removing the {kind} by weight lowers the answer more than {share} do, which "
-            "is no strong support for the ranking"
-        )
-    else:
-        first = (
-            f"Removing the {kind} by weight lowers the answer more than only {share} do: "
-            "the test does not support the ranking, so do not rely on it"
-        )
-    if not found.sampled:
-        second = "nothing in it is random"
-    elif np.isnan(found.repeat):
-        second = "its weights are all equal"
-    elif found.repeat >= STEADY:
-        second = f"another seed would rank them alike (rank correlation {found.repeat:.2f})"
-    else:
-        second = (
-            f"another seed would rank them differently (rank correlation {found.repeat:.2f}): more "
-            "samples would help"
-        )
-    sentences = [f"{first}; {second}."]
+    verdict = f"Trust: {found.verdict}"
+    if not found.thorough:
+        verdict += " (with silence in the gaps; other sound was not tried)"
+    because = reasons_against(found)
+    if because:
+        verdict += f", because {listed(because)}"
+    if found.verdict == "not supported":
+        verdict += ": do not rely on these weights"
+    sentences = [
+        f"{verdict}.",
+        f"Removed by weight, the {kind} lower the answer faster than in {found.orders_beaten()} "
+        f"random orders{_repeat_clause(found)}.",
+    ]
     if found.thorough:
         sentences.append(_thorough_sentence(found))
+    if moments is not None:
+        why = listed([f"{moments.orders_beaten()} random orders", *reasons_against(moments)])
+        sentences.append(f"The moments' weights: {moments.verdict} ({why}).")
     if found.gate is not None:
         sentences += [flag.sentence for flag in found.gate.flags]
     return " ".join(sentences)
 
 
-def _thorough_sentence(found: Reliability) -> str:
-    """What other fills and small changes of the clip do."""
-    fills = ", ".join(
-        f"{100 * value:.0f}\N{NO-BREAK SPACE}% with {name}" for name, value in found.fills.items()
+def reasons_against(found: Reliability) -> list[str]:
+    """What keeps the verdict from being "supported"."""
+    reasons = []
+    if found.gate is not None and not found.gate.ok:
+        reasons.append("the model failed a check")
+    if grade(found.beaten) != "good":
+        called = {"weak": "is only weakly better than chance", "may be chance": "may be chance"}
+        reasons.append(f"the order of the weights {called[grade(found.beaten)]}")
+    if np.isfinite(found.repeat) and found.repeat < STEADY:
+        reasons.append("another seed would rank them differently")
+    chance = [name for name, v in found.fills.items() if grade(v) == "may be chance"]
+    others = [name for name in chance if name != "silence"]
+    if others:
+        sounds = listed([f"with {SOUNDS.get(name, name)}" for name in others])
+        reasons.append(f"{sounds} in the gaps the order may be chance")
+    known = [value for value in found.changes.values() if np.isfinite(value)]
+    if known and float(np.median(known)) < STEADY:
+        reasons.append("small changes of the clip change the weights")
+    return reasons
+
+
+def _repeat_clause(found: Reliability) -> str:
+    """What another seed would give."""
+    if not found.sampled:
+        return "; another seed gives the same weights"
+    if np.isnan(found.repeat):
+        return "; its weights are all equal"
+    if found.repeat >= STEADY:
+        return f"; another seed would rank them alike (rank correlation {found.repeat:.2f})"
+    return (
+        f"; with another seed, expect a rank correlation of {found.repeat:.2f} (more samples help)"
     )
-    known = {name: value for name, value in found.changes.items() if np.isfinite(value)}
-    text = f"The share of random orders that it beats depends on what fills the gaps: {fills}."
+
+
+def _thorough_sentence(found: Reliability) -> str:
+    """What other fills and changes of the clip do."""
+    fills = [
+        f"{found.orders_beaten(name)} with {SOUNDS.get(name, name)}"
+        for name in found.fills
+        if name != "silence"
+    ]
+    text = f"With other sound in the gaps it is faster than in {listed(fills)}."
+    known = [f"{value:.2f} ({name})" for name, value in found.changes.items() if np.isfinite(value)]
     if known:
-        least = min(known, key=lambda name: known[name])
-        text += (
-            f" With noise, shifts and codecs that hardly change the sound, the rank correlation is "
-            f"{np.median(list(known.values())):.2f} (median), least with {least} "
-            f"({known[least]:.2f})."
-        )
+        text += f" When the clip is changed, weights keep a rank correlation of {listed(known)}."
     return text
 
 

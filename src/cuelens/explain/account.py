@@ -21,7 +21,9 @@ ENGLISH: Mapping[str, str] = {
     "answer": "The model {model} answers {top} (p = {p_top})",
     "close": ", with {second} close behind (p = {p})",
     "other_target": "; asked about {target}, it gives p = {p_target}",
-    "contrast": "; p({first}) is {p_first} and p({second}) {p_second}",
+    "contrast": ", and gives {given}",
+    "given": "{label} p = {p}",
+    "chance": "p = {p}, which is chance among {n} labels",
     "values": "The model {model} gives {values}",
     "together": "; all {kind} together move it by {total} only, because they pull both ways",
     "support": "; {units} {verb} most of the support for {target} ({weights})",
@@ -113,6 +115,7 @@ _OWN_METHODS = (
     *("emolime", "interventions"),
     *("occlusion", "grad-cam", "integrated-gradients", "lrp", "crp"),
 )
+_ALIKE = 5e-4  # probabilities that are shown as the same
 _LOW_FIDELITY = 0.5
 _NO_FIDELITY = 0.05
 _SHARE = 0.6  # bands are named until they hold this share of the support
@@ -176,14 +179,18 @@ def _answer(explanation: Explanation, words: Mapping[str, str]) -> str:
     said = words["answer"].format(
         model=explanation.model, top=labels[top], p_top=probability(own[top])
     )
+    named = [labels[top]]
     if len(order) > 1 and own[order[1]] > _CLOSE * own[top]:
+        named.append(labels[order[1]])
         said += words["close"].format(second=labels[order[1]], p=probability(own[order[1]]))
     if explanation.contrast is not None and explanation.target_index == len(own):
-        pair = explanation.contrast
-        p_first, p_second = (probability(own[labels.index(label)]) for label in pair)
-        said += words["contrast"].format(
-            first=pair[0], second=pair[1], p_first=p_first, p_second=p_second
-        )
+        given = [
+            words["given"].format(label=label, p=probability(own[labels.index(label)]))
+            for label in explanation.contrast
+            if label not in named
+        ]
+        if given:
+            said += words["contrast"].format(given=listed(given, words))
     elif explanation.target_index != top:
         said += words["other_target"].format(
             target=explanation.target, p_target=probability(own[explanation.target_index])
@@ -219,7 +226,7 @@ def trust_sentence(explanation: Explanation, words: Mapping[str, str] = ENGLISH)
     if found.get("reach", 0.0) > found.get("precision", np.inf):
         template = "imprecise"
     start = words[template].format(
-        base=_base(explanation),
+        base=_base(explanation, words),
         n=explanation.n_model_calls,
         reach=probability(found.get("reach", 0.0)),
         precision=found.get("precision"),
@@ -233,11 +240,20 @@ def trust_sentence(explanation: Explanation, words: Mapping[str, str] = ENGLISH)
     return start + end.format(fidelity=percent(fidelity), **names)
 
 
-def _base(explanation: Explanation) -> str:
+def is_chance(explanation: Explanation) -> bool:
+    """Whether the base is what a model that knows nothing gives: 1 / number of labels."""
+    n_labels = len(explanation.labels)
+    plain = explanation.output_kind == "probability" and explanation.contrast is None
+    return plain and n_labels > 1 and abs(explanation.base_value - 1 / n_labels) < _ALIKE
+
+
+def _base(explanation: Explanation, words: Mapping[str, str]) -> str:
     """The output with nothing left, such as ``p = 0.14``."""
     value = explanation.base_value
     plain = explanation.output_kind == "probability" and explanation.predicts_probabilities
     plain = plain and explanation.contrast is None
+    if plain and is_chance(explanation):
+        return words["chance"].format(p=probability(value), n=len(explanation.labels))
     if plain:
         return f"p = {probability(value)}"
     return f"{explanation.quantity} = {value:.2f}".replace("-", "−")
@@ -354,5 +370,6 @@ def probability(value: float) -> str:
 
 
 def percent(share: float, *, at_least: float = 0.0) -> str:
-    """A share in per cent."""
-    return f"{max(share, at_least):.0%}".replace("%", "\N{NO-BREAK SPACE}%")
+    """A share in per cent; 100 % only of all."""
+    most = "more than 99%" if 0.995 <= share < 1.0 else f"{max(share, at_least):.0%}"
+    return most.replace("%", "\N{NO-BREAK SPACE}%")

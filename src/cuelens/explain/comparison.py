@@ -60,8 +60,9 @@ class Comparison:
         """One row a unit of the first clip, beside the same place of the second.
 
         Columns unit, low_hz, high_hz, start_s, end_s, second_start_s, second_end_s, first, second
-        (weights), difference (first less second).  The second clip's weights of time windows are
-        spread evenly over their time; NaN where a unit has no time in it.
+        (weights), difference (first less second), difference_low, difference_high (95 % interval of
+        the sampling error; NaN where weights are exact).  The second clip's weights of time windows
+        are spread evenly over their time; NaN where a unit has no time in it.
         """
         import pandas as pd
 
@@ -77,24 +78,39 @@ class Comparison:
         if self.bands:
             frame["second_start_s"] = [unit.start_s for unit in self.second.units]
             frame["second_end_s"] = [unit.end_s for unit in self.second.units]
-            frame["first"], frame["second"] = self.weights
+            shares: FloatArray = np.eye(len(frame))
         else:
             frame["second_start_s"] = self.alignment.to_second(frame["start_s"].to_numpy())
             frame["second_end_s"] = self.alignment.to_second(frame["end_s"].to_numpy())
-            frame["first"] = self.weights[0]
-            frame["second"] = self._weights_within(
+            shares = self._shares_within(
                 frame["second_start_s"].to_numpy(), frame["second_end_s"].to_numpy()
             )
+        frame["first"], frame["second"] = self.weights[0], shares @ self.weights[1]
         frame["difference"] = frame["first"] - frame["second"]
+        reach = np.sqrt(
+            _reach(self.first, self.target) ** 2 + shares**2 @ _reach(self.second, self.target) ** 2
+        )
+        frame["difference_low"] = frame["difference"] - reach
+        frame["difference_high"] = frame["difference"] + reach
         return frame
 
-    def _weights_within(self, start_s: FloatArray, end_s: FloatArray) -> FloatArray:
-        """Weight of the second clip between times, from its running sum over time."""
-        edges_s = np.array([unit.start_s for unit in self.second.units] + [np.inf])
-        edges_s[-1] = self.second.units[-1].end_s
-        running = np.concatenate([[0.0], np.cumsum(self.weights[1])])
-        found = np.interp(end_s, edges_s, running) - np.interp(start_s, edges_s, running)
-        return np.where(end_s > start_s, found, np.nan)
+    def _shares_within(self, start_s: FloatArray, end_s: FloatArray) -> FloatArray:
+        """Share of each of the second clip's units between times, shape (n_times, n_units)."""
+        unit_start, unit_end = (
+            np.array([getattr(unit, name) for unit in self.second.units])
+            for name in ("start_s", "end_s")
+        )
+        shared_s = np.minimum(end_s[:, None], unit_end) - np.maximum(start_s[:, None], unit_start)
+        shares = np.maximum(shared_s, 0.0) / (unit_end - unit_start)
+        shares[end_s <= start_s] = np.nan
+        return shares
+
+    @property
+    def account(self) -> str:
+        """The comparison in plain sentences."""
+        from cuelens.explain.comparison_account import comparison_account
+
+        return comparison_account(self)
 
     def to_dict(self) -> dict[str, Any]:
         """The comparison as JSON types; see the JSON page of the documentation."""
@@ -122,6 +138,7 @@ class Comparison:
                 "path_s": self.alignment.path_s.round(4).tolist(),
                 "cost": self.alignment.cost,
             },
+            "account": self.account,
             "units": [
                 {key: None if pd.isna(value) else value for key, value in entry.items()}
                 for entry in rows
@@ -145,6 +162,14 @@ class Comparison:
         from cuelens.explain.comparison_figure import plot_comparison
 
         return plot_comparison(self, narrow=narrow)
+
+
+def _reach(explanation: Explanation, target: str) -> FloatArray:
+    """Half the width of the intervals of the weights, shape (n_units,); NaN where exact."""
+    row = explanation.labels.index(target)
+    if explanation.ci_low is None or explanation.ci_high is None:
+        return np.full(len(explanation.units), np.nan)
+    return (explanation.ci_high[row] - explanation.ci_low[row]) / 2
 
 
 def compare(first: Explanation, second: Explanation, *, target: str | None = None) -> Comparison:

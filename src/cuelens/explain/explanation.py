@@ -300,30 +300,53 @@ class Explanation:
             notes=notes,
         )
 
-    def to_frame(self) -> pd.DataFrame:
-        """One row a unit and label, indexed (file, start, end) as audformat's segments are.
+    def to_frame(self, *, all_labels: bool = False) -> pd.DataFrame:
+        """Weights as a table, one row a unit.
 
-        Columns: unit, low_hz, high_hz, label, weight, ci_low, ci_high.
+        Parameters
+        ----------
+        all_labels : bool
+            A row a unit and label instead, indexed (file, start, end) as audformat's segments are,
+            to join with tables of features; columns unit, low_hz, high_hz, label, weight, ci_low,
+            ci_high.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by unit, for the target: columns low_hz, high_hz, start_s, end_s (of the file),
+            weight, and where weights were sampled ci_low, ci_high.
         """
         import pandas as pd
 
-        rows = [
-            {
-                "file": self.clip.path,
-                "start": pd.Timedelta(seconds=self.clip.start_s + unit.start_s),
-                "end": pd.Timedelta(seconds=self.clip.start_s + unit.end_s),
-                "unit": unit.name,
-                "low_hz": unit.low_hz,
-                "high_hz": unit.high_hz,
-                "label": label,
-                "weight": self.weights[row, column],
-                "ci_low": np.nan if self.ci_low is None else self.ci_low[row, column],
-                "ci_high": np.nan if self.ci_high is None else self.ci_high[row, column],
-            }
-            for row, label in enumerate(self.labels)
-            for column, unit in enumerate(self.units)
-        ]
-        return pd.DataFrame(rows).set_index(["file", "start", "end"])
+        nothing = np.full(self.weights.shape, np.nan)
+        low = nothing if self.ci_low is None else self.ci_low
+        high = nothing if self.ci_high is None else self.ci_high
+        wanted = self.labels if all_labels else (self.target,)
+        frame = pd.DataFrame(
+            [
+                {
+                    "unit": unit.name,
+                    "low_hz": unit.low_hz,
+                    "high_hz": unit.high_hz,
+                    "start_s": self.clip.start_s + unit.start_s,
+                    "end_s": self.clip.start_s + unit.end_s,
+                    "label": label,
+                    "weight": self.weights[row, column],
+                    "ci_low": low[row, column],
+                    "ci_high": high[row, column],
+                }
+                for label in wanted
+                for row in [self.labels.index(label)]
+                for column, unit in enumerate(self.units)
+            ]
+        )
+        if not all_labels:
+            exact = ["ci_low", "ci_high"] if self.ci_low is None else []
+            return frame.drop(columns=["label", *exact]).set_index("unit")
+        times = {
+            name: pd.to_timedelta(frame.pop(f"{name}_s"), unit="s") for name in ("start", "end")
+        }
+        return frame.assign(file=self.clip.path, **times).set_index(["file", "start", "end"])
 
     def to_dict(self) -> dict[str, Any]:
         """The explanation as JSON types; see the JSON page of the documentation."""

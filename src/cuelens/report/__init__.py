@@ -3,6 +3,7 @@
 from cuelens.report.clip_report import ClipReport, make_folder
 from cuelens.report.explain_clip import CueSettings, carried_cues, clip_stages, explain_clip
 from cuelens.report.interventions_report import interventions_html, write_interventions_report
+from cuelens.report.progress import show_progress
 
 __all__ = [
     "ClipReport",
@@ -12,5 +13,6 @@ __all__ = [
     "explain_clip",
     "interventions_html",
     "make_folder",
+    "show_progress",
     "write_interventions_report",
 ]

@@ -13,7 +13,7 @@ from cuelens.audio import Audio
 from cuelens.errors import InputError
 from cuelens.evaluate import RemovalCurve
 from cuelens.explain import Explanation
-from cuelens.explain.account import unit_words
+from cuelens.explain.account import is_chance, unit_words
 from cuelens.explain.figures import SPECTROGRAM_RANGE_DB
 from cuelens.features.log_mel import hz_to_mel
 from cuelens.report.encode import data_url, flac_bytes, spectrogram_png, wav_bytes
@@ -115,8 +115,12 @@ def clip_context(report: ClipReport) -> dict[str, Any]:
             for found, called in ((report.trust, kind), (report.moments_trust, "moments"))
             if found is not None
         ],
+        "calls": _calls(report, kind),
+        "timing_s": report.timing_s,
+        "difference": explanation.target == _difference(explanation),
         "switches": False,
         "exact": explanation.ci_low is None,
+        "base_is_chance": is_chance(explanation),
         "surrogate": explanation.method.parameters.get("estimator") == "lime",
     }
 
@@ -162,13 +166,37 @@ def _players(explanation: Explanation, audio: Audio) -> list[Player]:
     return players
 
 
+def _calls(report: ClipReport, kind: str) -> dict[str, Any]:
+    """How often the model was asked, and for what."""
+    parts = [(kind, report.explanation.n_model_calls)]
+    if report.moments is not None:
+        parts.append(("moments", report.moments.n_model_calls))
+    tests = [report.removal, report.moments_removal, report.trust, report.moments_trust]
+    n_tests = sum(found.n_model_calls for found in tests if found is not None)
+    if n_tests:
+        parts.append(("tests", n_tests))
+    return {"parts": parts, "sum": sum(n for _, n in parts)}
+
+
+def _difference(explanation: Explanation) -> str | None:
+    """The label that is no answer of the model but the difference of two."""
+    return None if explanation.contrast is None else explanation.labels[-1]
+
+
 def _prediction(explanation: Explanation) -> list[dict[str, Any]]:
-    order = np.argsort(-explanation.prediction, kind="stable")
+    asked = explanation.target
+    if explanation.contrast is not None and asked == _difference(explanation):
+        asked = explanation.contrast[0]
+    order = [
+        index
+        for index in np.argsort(-explanation.prediction, kind="stable")
+        if explanation.labels[index] != _difference(explanation)
+    ]
     return [
         {
             "label": explanation.labels[index],
             "p": float(explanation.prediction[index]),
-            "target": explanation.labels[index] == explanation.target,
+            "target": explanation.labels[index] == asked,
         }
         for index in order
     ]
@@ -287,7 +315,15 @@ def _curve(kind: str, removal: RemovalCurve, explanation: Explanation) -> dict[s
         "points": _removal(removal, explanation.answer_range),
         "lost": removal.lost(),
         "n_lost": max(1, n_units // 2),
+        "first_alone": _first_alone(removal, explanation),
     }
+
+
+def _first_alone(removal: RemovalCurve, explanation: Explanation) -> tuple[float, float] | None:
+    """What the first unit alone lowers the answer by, and a random one, where that is more."""
+    shared_out = explanation.method.parameters.get("estimator") in ("shapley", "lime")
+    own, random = removal.lost(1)
+    return (own, random) if shared_out and own < random else None
 
 
 def _removal(removal: RemovalCurve, span: tuple[float, float]) -> dict[str, Any]:

@@ -49,6 +49,8 @@ class ClipReport:
         How far ``explanation`` and ``moments`` can be trusted.
     notes : tuple of str
         What could not be done, and why.
+    timing_s : float
+        Wall time of all of it; NaN where it was not taken.  Not stored in JSON.
     """
 
     explanation: Explanation
@@ -61,6 +63,7 @@ class ClipReport:
     trust: Reliability | None = None
     moments_trust: Reliability | None = None
     notes: tuple[str, ...] = ()
+    timing_s: float = float("nan")
 
     def __post_init__(self) -> None:
         rate = self.explanation.clip.sample_rate_hz

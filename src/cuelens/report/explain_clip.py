@@ -5,6 +5,7 @@ The shortest way from a recording to a report; every step can be had by itself i
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -24,10 +25,10 @@ from cuelens.cues import (
 )
 from cuelens.cues.profile import profile_of
 from cuelens.errors import InputError
-from cuelens.evaluate import RemovalCurve, removal_curve
-from cuelens.evaluate.gate import Gate
+from cuelens.evaluate import removal_curve
+from cuelens.evaluate.gate import Gate, gate
 from cuelens.evaluate.over_clips import answer
-from cuelens.evaluate.reliability import Reliability, reliability, reliability_account
+from cuelens.evaluate.reliability import N_THOROUGH, reliability, reliability_account
 from cuelens.evaluate.removed_units import removed_units
 from cuelens.explain import EmoLime, Explainer, Explanation
 from cuelens.explain.account import unit_words
@@ -153,13 +154,15 @@ def explain_clip(
     cues : CueSettings or None
         By default compared with the rest of the clip; None leaves moments and cues out.
     carried : CarriedCues or None
-        What the model's embedding carries, see `carried_cues`.
+        What the model's embedding carries, see `carried_cues`; None: of bundled models, it is
+        looked up.
     checked : Gate or None
-        What ``gate(model)`` found; None: it was not asked.
+        What ``gate(model)`` found; None: the model is asked first.  Give it where many clips are
+        explained.
     thorough : bool
         Also try other sound in the gaps, faint noise, shifts and codecs.
     watch : callable
-        Shows progress.
+        Shows progress, such as :func:`~cuelens.report.show_progress`.
 
     Returns
     -------
@@ -170,6 +173,11 @@ def explain_clip(
     InputError
         The clip is too short, silent, or the label unknown.
     """
+    if checked is None:
+        with watch("checking the model", None):
+            checked = gate(model)
+    if carried is None and cues is not None and model_name(model) in BUNDLED:
+        carried = carried_cues(model_name(model))
     *_, last = clip_stages(
         model,
         audio,
@@ -198,7 +206,11 @@ def clip_stages(
     thorough: bool = False,
     watch: Watch = unwatched,
 ) -> Iterator[ClipReport]:
-    """The report of `explain_clip` as it grows: weights, then moments and cues, then trust."""
+    """The report of `explain_clip` as it grows: weights, then moments and cues, then trust.
+
+    What is not given is not looked up: `carried` and `checked` are as they are.
+    """
+    began_s = time.perf_counter()
     check_is_audio(audio)
     audio = audio.resample(model.sample_rate)
     name, heard_s = Path(audio.source).name, model_max_duration_s(model)
@@ -239,14 +251,14 @@ def clip_stages(
         yield report
     full = thorough and _can_be_filled(explanation)
     if thorough and not full:
-        note = (
-            "--trust full is for bands and units of time; of these units, the quick tests were done"
-        )
+        note = "the full test is for bands and units of time; for these, the quick tests were done"
         report = replace(report, notes=(*report.notes, note))
     removal = removal_curve(explanation, model)
     moments = report.moments
     moments_removal = None if moments is None else removal_curve(moments, model)
-    with watch(f"{name}: how far to trust it", None):
+    timed_full = thorough and moments is not None
+    n_steps = N_THOROUGH * (full + timed_full)
+    with watch(f"{name}: how far to trust it", n_steps or None) as advance:
         trust = reliability(
             explanation,
             model,
@@ -254,9 +266,21 @@ def clip_stages(
             gate=checked,
             explainer=explainer if full else None,
             audio=audio,
+            progress=advance,
         )
-        moments_trust = _moments_trust(moments, moments_removal, model, finder, thorough, audio)
-    sentence = reliability_account(trust, kind=unit_words(explanation)["kind"])
+        moments_trust = None
+        if moments is not None:
+            moments_trust = reliability(
+                moments,
+                model,
+                removal=moments_removal,
+                explainer=finder if thorough else None,
+                audio=audio,
+                progress=advance,
+            )
+    sentence = reliability_account(
+        trust, kind=unit_words(explanation)["kind"], moments=moments_trust
+    )
     if audio.duration_s > heard_s:
         sentence += (
             f" The model hears the first {heard_s:.2f} s of the clip's {audio.duration_s:.2f} s "
@@ -269,6 +293,7 @@ def clip_stages(
         moments_removal=moments_removal,
         trust=trust,
         moments_trust=moments_trust,
+        timing_s=time.perf_counter() - began_s,
     )
 
 
@@ -314,21 +339,6 @@ def _watched(
     name = getattr(explainer, "name", type(explainer).__name__)
     with watch(f"{what}: {name}", None):
         return explainer.explain(model, audio, target=target)
-
-
-def _moments_trust(
-    moments: Explanation | None,
-    removal: RemovalCurve | None,
-    model: Model,
-    finder: Explainer,
-    thorough: bool,
-    audio: Audio,
-) -> Reliability | None:
-    if moments is None:
-        return None
-    return reliability(
-        moments, model, removal=removal, explainer=finder if thorough else None, audio=audio
-    )
 
 
 def _can_be_filled(explanation: Explanation) -> bool:

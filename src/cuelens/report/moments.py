@@ -73,7 +73,7 @@ def moments_context(explanation: Explanation, cues: CueReport | None) -> dict[st
             for rank, window in enumerate(windows, start=1)
         ],
         "tracks": [] if cues is None else [_track(cues, key, title) for key, title in _TRACKS],
-        "rows": [] if cues is None else [_row(row) for row in cues.rows],
+        "rows": [] if cues is None else [_row(row, len(cues.windows)) for row in cues.rows],
         "whole": cues is not None and any(np.isfinite(row.clip_effect.low) for row in cues.rows),
         "cues": cues,
         "sources": [] if cues is None else _sources(cues),
@@ -167,7 +167,14 @@ def _lines(x: FloatArray, y: FloatArray, known: Any) -> list[str]:
     return lines
 
 
-def _row(row: CueRow) -> dict[str, Any]:
+def _n_of(row: CueRow, n_windows: int) -> str:
+    """In how many of the moments a cue has a value, where it has none in some."""
+    if not row.in_windows or row.n_windows == n_windows:
+        return ""
+    return f"; in {row.n_windows} of {n_windows} moments"
+
+
+def _row(row: CueRow, n_windows: int) -> dict[str, Any]:
     cue, effect, expectation = CUES[row.cue], row.effect, row.expectation
     of_clip = row.clip_effect
     reach = 3.0
@@ -175,7 +182,7 @@ def _row(row: CueRow) -> dict[str, Any]:
     return {
         "key": row.cue,
         "title": cue.title,
-        "unit": row.unit,
+        "unit": row.unit + _n_of(row, n_windows),
         "scope": cue.scope,
         "in_windows": row.in_windows,
         "value": _measured(row.value),

@@ -6,20 +6,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cuelens.evaluate.reliability import GOOD, STEADY, Reliability
+from cuelens.evaluate.reliability import SOUNDS, STEADY, Grade, Reliability, grade
+from cuelens.explain.account import percent
 
 _VERDICTS = {
-    "supported": "The tests support these weights.",
-    "weak": "The tests support these weights only in part.",
-    "not supported": "The tests do not support these weights.",
+    "supported": "The tests support these weights",
+    "weak": "The tests support these weights only in part",
+    "not supported": "The tests do not support these weights",
 }
+_UNTRIED = ", with silence in the gaps; other sound was not tried"
+_PASSED: dict[Grade, bool | None] = {"good": True, "weak": None, "may be chance": False}
+_FEW_ORDERS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
     """One test: what was asked, the answer as a number and in words, and how good that is.
 
-    ``passed`` is None where the number is for information.
+    ``passed`` is None where the number is neither good nor bad.
     """
 
     question: str
@@ -30,7 +34,7 @@ class Check:
     @property
     def outcome(self) -> str:
         """In words."""
-        return {True: "passed", False: "not passed", None: "for information"}[self.passed]
+        return {True: "passed", False: "not passed", None: "neither passed nor failed"}[self.passed]
 
     @property
     def mark(self) -> str:
@@ -54,7 +58,7 @@ class TrustSection:
         return cls(
             kind=kind,
             verdict=found.verdict,
-            sentence=_VERDICTS[found.verdict],
+            sentence=_VERDICTS[found.verdict] + ("." if found.thorough else f"{_UNTRIED}."),
             checks=tuple(_checks(found, kind)),
             thorough=found.thorough,
         )
@@ -64,9 +68,9 @@ def _checks(found: Reliability, kind: str) -> list[Check]:
     checks = [
         Check(
             question=f"Does the answer fall when the {kind} go, most supporting first?",
-            value=f"{100 * found.beaten:.0f} %",
-            meaning=f"of {found.n_orders} random orders are beaten; 50 % is chance",
-            passed=found.beaten >= GOOD,
+            value=found.orders_beaten(),
+            meaning=_beaten(found.beaten, found.n_orders),
+            passed=_PASSED[grade(found.beaten)],
         ),
         _repeat(found),
     ]
@@ -74,27 +78,30 @@ def _checks(found: Reliability, kind: str) -> list[Check]:
         checks.append(
             Check(
                 question="Do the weights add up to how the answer changes?",
-                value=f"{100 * max(0.0, found.fidelity):.0f} %",
+                value=percent(max(0.0, found.fidelity)),
                 meaning=f"of the changes are explained; the rest is {kind} acting together",
                 passed=None,
             )
         )
     for fill, beaten in found.fills.items():
-        checks.append(
-            Check(
-                question=f"And with {fill} in the gaps?",
-                value=f"{100 * beaten:.0f} %",
-                meaning="of random orders are beaten",
-                passed=beaten > 0.5,
+        if fill != "silence":  # the first row
+            checks.append(
+                Check(
+                    question=f"And with {SOUNDS.get(fill, fill)} in the gaps?",
+                    value=found.orders_beaten(fill),
+                    meaning=_beaten(beaten, found.n_fill_orders),
+                    passed=_PASSED[grade(beaten)],
+                )
             )
-        )
     for change, correlation in found.changes.items():
         known = bool(np.isfinite(correlation))
         checks.append(
             Check(
                 question=f"Would the weights be alike: {change}?",
                 value=f"{correlation:.2f}" if known else "–",
-                meaning="rank correlation with the weights shown" if known else "could not be told",
+                meaning=f"rank correlation with the weights shown; {STEADY} or more is good"
+                if known
+                else "could not be told",
                 passed=correlation >= STEADY if known else None,
             )
         )
@@ -111,6 +118,11 @@ def _checks(found: Reliability, kind: str) -> list[Check]:
     return checks
 
 
+def _beaten(beaten: float, n_orders: int) -> str:
+    few = " (they are few, so the share is rough)" if n_orders < _FEW_ORDERS else ""
+    return f"random orders beaten: {grade(beaten)}{few}"
+
+
 def _repeat(found: Reliability) -> Check:
     question = "Would another seed give the same?"
     if not found.sampled:
@@ -120,6 +132,6 @@ def _repeat(found: Reliability) -> Check:
     return Check(
         question=question,
         value=f"{found.repeat:.2f}",
-        meaning="rank correlation to be expected between two runs",
+        meaning=f"rank correlation to be expected between two runs; {STEADY} or more is good",
         passed=found.repeat >= STEADY,
     )
