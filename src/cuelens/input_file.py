@@ -36,14 +36,8 @@ def open_regular(path: str | Path, *, expected: str) -> BufferedReader:
     """
     path = Path(path)
     try:
-        about = path.stat()
-        if stat.S_ISDIR(about.st_mode):
-            raise InputError(f"{path}: is a folder; expected {expected}")
-        if not stat.S_ISREG(about.st_mode):
-            raise InputError(
-                f"{path}: is a pipe or a device; expected {expected}: save it to a file first"
-            )
-        file = path.open("rb")
+        mode = path.stat().st_mode
+        file = path.open("rb") if stat.S_ISREG(mode) else None
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; expected {expected}") from error
     except OSError as error:
@@ -53,6 +47,12 @@ def open_regular(path: str | Path, *, expected: str) -> BufferedReader:
     except ValueError as error:  # a NUL in the path
         shown = str(path).replace("\0", "\\0")
         raise InputError(f"{shown}: cannot be read ({error}); expected {expected}") from error
+    if stat.S_ISDIR(mode):
+        raise InputError(f"{path}: is a folder; expected {expected}")
+    if file is None:
+        raise InputError(
+            f"{path}: is a pipe or a device; expected {expected}: save it to a file first"
+        )
     if not os.fstat(file.fileno()).st_size:
         file.close()
         raise InputError(f"{path}: empty (0 bytes); expected {expected}")

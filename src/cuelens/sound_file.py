@@ -140,6 +140,10 @@ def open_sound(path: str | Path) -> Iterator[SoundFile]:
     import soundfile
 
     path = Path(path)
+    if path.is_dir():
+        raise InputError(
+            f"{path}: is a folder; expected {EXPECTED}: name its files, as in {path}/*.wav"
+        )
     with open_regular(path, expected=EXPECTED) as content:
         size = os.fstat(content.fileno()).st_size
         content.seek(max(0, size - 2 * _OGG_PAGE_BYTES))
