@@ -130,7 +130,7 @@ def test_recall_in_the_documentation_is_that_of_the_models():
 def test_every_make_target_of_the_readme_exists():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     for page in PAGES:
-        named = re.findall(r"`?make ([a-z-]+)", page.read_text(encoding="utf-8"))
+        named = re.findall(r"(?:`|^)make ([a-z-]+)", page.read_text(encoding="utf-8"), re.MULTILINE)
         assert set(named) <= targets | {"up"}
 
 

@@ -285,9 +285,9 @@ def _cue_table(cues: CueReport) -> Table:
         style = "bold" if row.effect.sign else ""
         table.add_row(
             CUES[row.cue].title.partition(" (")[0],
-            f"{row.effect.size:+.1f}",
-            f"{row.effect.low:+.1f} to {row.effect.high:+.1f}",
-            *(["" if math.isnan(of_clip) else f"{of_clip:+.1f}"] if whole else []),
+            f"{row.effect.size:+z.1f}",
+            f"{row.effect.low:+z.1f} to {row.effect.high:+z.1f}",
+            *(["" if math.isnan(of_clip) else f"{of_clip:+z.1f}"] if whole else []),
             text,
             style=style,
         )

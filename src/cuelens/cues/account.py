@@ -272,4 +272,4 @@ def _word(key: str, effect: Effect, named: Mapping[str, tuple[str, str]]) -> str
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.1f}".replace("-", "−")
+    return f"{value:+z.1f}".replace("-", "−")

@@ -229,7 +229,7 @@ def _measured(value: float) -> str:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.1f}".replace("-", "−")
+    return f"{value:+z.1f}".replace("-", "−")
 
 
 def _sources(cues: CueReport) -> list[dict[str, str]]:
