@@ -8,7 +8,7 @@ import pytest
 
 from cuelens import Audio, EmoLime, InputError
 from cuelens.cues import CUES, WINDOW_CUES, clips_baseline, cue_account, cue_report, emodb_profile
-from cuelens.cues.account import ENGLISH, clear_rows
+from cuelens.cues.account import ENGLISH, clear_rows, signed
 from cuelens.explain import salient_windows
 from cuelens.models import contrast
 from cuelens.testing import speech_like
@@ -210,3 +210,11 @@ def test_values_are_means_over_the_windows(report, clip):
         assert row.n_windows == len(known)
         if len(known):
             assert row.value == pytest.approx(known.mean())
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(2.64, "+2.6"), (-0.04, "−0.04"), (0.049, "+0.05"), (-0.001, "+0.00"), (0.0, "+0.00")],
+)
+def test_on_which_side_of_nought_an_interval_ends_is_shown(value, text):
+    assert signed(value) == text

@@ -258,6 +258,7 @@ def _cue_table(cues: CueReport) -> Table:
     import math
 
     from cuelens.cues import CUES
+    from cuelens.cues.account import signed
 
     table = Table(
         box=None,
@@ -285,9 +286,9 @@ def _cue_table(cues: CueReport) -> Table:
         style = "bold" if row.effect.sign else ""
         table.add_row(
             CUES[row.cue].title.partition(" (")[0],
-            f"{row.effect.size:+z.1f}",
-            f"{row.effect.low:+z.1f} to {row.effect.high:+z.1f}",
-            *(["" if math.isnan(of_clip) else f"{of_clip:+z.1f}"] if whole else []),
+            signed(row.effect.size),
+            f"{signed(row.effect.low)} to {signed(row.effect.high)}",
+            *(["" if math.isnan(of_clip) else signed(of_clip)] if whole else []),
             text,
             style=style,
         )

@@ -261,9 +261,9 @@ def _sized(
     """A cue in words with its size and interval."""
     return words["cue"].format(
         word=_word(key, effect, named),
-        size=_signed(effect.size),
-        low=_signed(effect.low),
-        high=_signed(effect.high),
+        size=signed(effect.size),
+        low=signed(effect.low),
+        high=signed(effect.high),
     )
 
 
@@ -271,5 +271,7 @@ def _word(key: str, effect: Effect, named: Mapping[str, tuple[str, str]]) -> str
     return named[key][0 if effect.size > 0 else 1]
 
 
-def _signed(value: float) -> str:
-    return f"{value:+z.1f}".replace("-", "−")
+def signed(value: float) -> str:
+    """An effect to one digit with its sign; to two near 0, to show on which side it is."""
+    text = f"{value:+.1f}" if abs(value) >= 0.05 else f"{value:+z.2f}"
+    return text.replace("-", "−")

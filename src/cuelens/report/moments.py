@@ -9,6 +9,7 @@ import numpy as np
 
 from cuelens.audio import Audio
 from cuelens.cues import CUES, SOURCES, CueReport, CueRow
+from cuelens.cues.account import signed
 from cuelens.cues.experts import SHORT_NAMES
 from cuelens.explain import Explanation, TimeFrequencyMap
 from cuelens.explain.account import unit_words
@@ -188,12 +189,12 @@ def _row(row: CueRow, n_windows: int) -> dict[str, Any]:
         "value": _measured(row.value),
         "baseline": _measured(effect.baseline),
         "known": known,
-        "size": _signed(effect.size) if np.isfinite(effect.size) else "–",
-        "low": _signed(effect.low),
-        "high": _signed(effect.high),
+        "size": signed(effect.size) if np.isfinite(effect.size) else "–",
+        "low": signed(effect.low),
+        "high": signed(effect.high),
         "clip": None
         if np.isnan(of_clip.low)
-        else [_signed(x) for x in (of_clip.size, of_clip.low, of_clip.high)],
+        else [signed(x) for x in (of_clip.size, of_clip.low, of_clip.high)],
         "dot": 50 + 50 * float(np.clip(effect.size, -reach, reach)) / reach if known else 50,
         "left": 50 + 50 * float(np.clip(effect.low, -reach, reach)) / reach if known else 50,
         "right": 50 + 50 * float(np.clip(effect.high, -reach, reach)) / reach if known else 50,
@@ -213,9 +214,9 @@ def _row(row: CueRow, n_windows: int) -> dict[str, Any]:
             None
             if row.corpus is None
             else {
-                "difference": _signed(row.corpus.difference),
-                "low": _signed(row.corpus.low),
-                "high": _signed(row.corpus.high),
+                "difference": signed(row.corpus.difference),
+                "low": signed(row.corpus.low),
+                "high": signed(row.corpus.high),
                 "n_speakers": row.corpus.n_speakers,
             }
         ),
@@ -226,10 +227,6 @@ def _row(row: CueRow, n_windows: int) -> dict[str, Any]:
 
 def _measured(value: float) -> str:
     return f"{value:.3g}".replace("-", "−") if np.isfinite(value) else "–"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+z.1f}".replace("-", "−")
 
 
 def _sources(cues: CueReport) -> list[dict[str, str]]:
