@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-from importlib.resources import files
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,9 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
+from cuelens import load_audio
 from cuelens.cli.main import app
+from cuelens.corpora.load import demo_corpus
 from cuelens.errors import CuelensError
 from cuelens.models.load import bundled_folder
 from cuelens.probe import ProbeResult
@@ -92,10 +93,12 @@ def test_attached_to_a_model_the_account_says_what_it_carries(corpus, tmp_path):
     assert "attached:" in result.output
     notes = json.loads((tmp_path / "out" / "probe.json").read_text())["notes"]
     assert any("its scores here are too high" in note for note in notes)
-    clip = str(files("cuelens") / "demo_clips" / "de_male_anger.flac")
-    explained = RUNNER.invoke(
-        app, ["explain", clip, "--model", str(model), "--target", "anger", "--json"]
-    )
+    angry = next(file for file in demo_corpus().table["file"] if "de_male_anger" in file)
+    audio = load_audio(angry)
+    clip = tmp_path / "short.wav"  # a second of it: few moments to try
+    soundfile.write(clip, audio.samples[: audio.sample_rate], audio.sample_rate)
+    options = ["--model", str(model), "--target", "anger", "--bands", "3", "--json"]
+    explained = RUNNER.invoke(app, ["explain", str(clip), *options])
     content = json.loads(explained.stdout)
     assert content["embedding"]["corpus"] == "clips"
     assert {"cue", "feature", "r2", "low", "high", "carried"} == set(

@@ -467,11 +467,17 @@ def test_command_with_the_gate_alone_and_other_models(tmp_path):
 
 @pytest.mark.corpus
 @pytest.mark.slow
-def test_trained_on_shuffled_labels(data_dir, tmp_path):
+def test_trained_on_shuffled_labels(data_dir, tmp_path, monkeypatch):
     corpus = data_dir / "emodb-2s"
+    (tmp_path / "own_explainers.py").write_text(
+        "from cuelens import EmoLime, FrequencyBands\n\n"
+        "few_bands = EmoLime(units=FrequencyBands(n_bands=3), estimator='lime')\n"
+    )
+    monkeypatch.chdir(tmp_path)
     shown = run(
-        *("--model", "emodb-egemaps", "--corpus", str(corpus), "--speakers", "03,08,09"),
-        *("--explainer", "lime-64", "--clips", "3", "--workers", "1", "--out", str(tmp_path)),
+        *("--model", "emodb-egemaps", "--corpus", str(corpus), "--speakers", "03,08"),
+        *("--explainer", "python:own_explainers:few_bands", "--clips", "3", "--workers", "1"),
+        *("--out", str(tmp_path / "out")),
     )
     assert "with shuffled labels" in shown
     assert "chance 0.14" in shown

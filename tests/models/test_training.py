@@ -123,19 +123,15 @@ def test_one_emotion_is_refused(corpus, tmp_path):
 
 
 @pytest.mark.slow
-def test_training_the_network(corpus, tmp_path):
+def test_training_the_network(corpus, monkeypatch):
     torch = pytest.importorskip("torch", reason="the extra torch is not installed")
-    from cuelens.models.cnn_training import (
-        CnnRecipe,
-        Schedule,
-        fit,
-        predict_windows,
-        to_onnx,
-    )
+    from cuelens.models import cnn_training
+    from cuelens.models.cnn_training import CnnRecipe, Schedule, fit, predict_windows, to_onnx
     from cuelens.models.log_mel_cnn import LogMelCnn
     from cuelens.models.training import _read
 
-    schedule = Schedule(n_epochs=6, batch_size=16, mixup=0.2)
+    monkeypatch.setattr(cnn_training, "_VARIANTS", (2, 3))  # of each clip; 24 take a minute
+    schedule = Schedule(n_epochs=12, batch_size=16, mixup=0.2)
     recipe = CnnRecipe(seed=0, schedule=schedule)
     clips = _read(corpus, lambda *_: None)
     recipe.prepare(clips, lambda *_: None)
@@ -156,8 +152,8 @@ def test_training_the_network(corpus, tmp_path):
     expected = predict_windows(state, inputs)
     found = model.predict_proba(clips.waveforms)
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    # Six epochs; how far they come depends on the number of threads.
-    assert np.mean(found.argmax(axis=1) == clips.truth) > 0.65
+    # Twelve epochs; how far they come depends on the number of threads.
+    assert np.mean(found.argmax(axis=1) == clips.truth) > 0.85
 
 
 def test_architecture_is_the_published_one(request):
