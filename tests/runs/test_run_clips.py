@@ -91,6 +91,7 @@ def test_a_table_brings_parts_of_files(folder):
         ("nothing/*.wav", "no file is named so"),
         ("emodbb", "did you mean|not on this machine"),
         ([], "no clips"),
+        (["/", "a.wav"], "is a folder among recordings"),
     ],
 )
 def test_nothing_there(source, words, monkeypatch, tmp_path):

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from cuelens.cli.console import MODEL_HELP, err, out, progress_bar
-from cuelens.cli.options import Seed, Workers
+from cuelens.cli.options import Seed
 
 if TYPE_CHECKING:
     from cuelens.runs import Job, Run
@@ -50,16 +50,12 @@ _TAKEN: dict[JobName, set[str]] = {
 def run(
     context: typer.Context,
     clips: Annotated[
-        str,
+        list[str],
         typer.Argument(
-            metavar="CLIPS",
-            help="A corpus (name, folder or table as in `cuelens corpus list`), any folder of recordings, or a pattern in quotes such as 'calls/**/*.wav'.",
+            metavar="CLIPS...",
+            help="A corpus (name, folder or table as in `cuelens corpus list`), any folder of recordings, recordings, or a pattern in quotes such as 'calls/**/*.wav'.",
             show_default=False,
         ),
-    ],
-    out_dir: Annotated[
-        Path,
-        typer.Option("--out", help="Folder of the results; a run that was stopped goes on there."),
     ],
     job: Annotated[
         JobName,
@@ -130,7 +126,19 @@ def run(
         ),
     ] = None,
     seed: Seed = 42,
-    workers: Workers = None,
+    out_dir: Annotated[
+        Path,
+        typer.Option("--out", help="Folder of the results; a run that was stopped goes on there."),
+    ] = Path("cuelens-run"),
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Processes; by default one a core.",
+            min=1,
+            rich_help_panel=_WHERE,
+            show_default=False,
+        ),
+    ] = None,
     cluster: Annotated[
         str | None,
         typer.Option(
@@ -198,7 +206,7 @@ def run(
         asked = explanations
         if job is JobName.faithfulness:
             asked = FaithfulnessValues(explanations=explanations, fills=FILLS, seed=seed)
-    found = drawn(find_clips(clips), max_clips, seed=seed)
+    found = drawn(find_clips(clips[0] if len(clips) == 1 else clips), max_clips, seed=seed)
     for note in found.notes:
         err.print("[yellow]note:[/yellow]", escape(note), highlight=False)
     with progress_bar(rate_of="clips") as progress:

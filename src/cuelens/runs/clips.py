@@ -176,6 +176,9 @@ def _of_files(name: str, files: Iterable[str | Path]) -> RunClips:
     paths = sorted({str(Path(file).expanduser().absolute()) for file in files})
     if not paths:
         raise InputError("no clips; expected one or more recordings")
+    folder = next((path for path in paths if Path(path).is_dir()), None)
+    if folder is not None:
+        raise InputError(f"{folder}: is a folder among recordings; expected one folder, or files")
     clips = tuple(RunClip(index=index, file=file) for index, file in enumerate(paths))
     return RunClips(name=name, clips=clips)
 
