@@ -24,6 +24,10 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.timeline
 	$(BIN)/python -m benchmarks.app
 	$(BIN)/python -m benchmarks.start_up
+	$(BIN)/python -m benchmarks.rivals
+	$(BIN)/python -m benchmarks.runs
+	$(BIN)/python -m benchmarks.killed_runs
+	$(BIN)/python -m benchmarks.million
 
 docs: $(VENV)/.docs
 	$(BIN)/python -m sphinx -W --keep-going --jobs=auto -b html docs docs/_build/html

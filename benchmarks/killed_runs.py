@@ -141,6 +141,21 @@ def measure(part: str) -> dict[str, Any]:
         }
 
 
+def markdown_killed(results: dict[str, Any]) -> str:
+    """The outcome as it stands in the documentation."""
+    lines = [
+        "| | kills | clips | of them failed | values as undisturbed |",
+        "|---|---|---|---|---|",
+    ]
+    for part, title in (("local", "this machine"), ("dask", "workers of a Dask cluster")):
+        found = results[part]
+        same = "all" if found["same_values"] and found["same_bytes"] else "not all"
+        lines.append(
+            f"| {title} | {found['kills']} | {found['n_clips']} | {found['n_failed']} | {same} |"
+        )
+    return "\n".join(lines)
+
+
 def main() -> None:
     if sys.argv[1:2] == ["child"]:
         clips = find_clips(sys.argv[2])
