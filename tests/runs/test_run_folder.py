@@ -211,6 +211,28 @@ def test_a_full_disk(tmp_path, monkeypatch):
     assert read_run(tmp_path).manifest["complete"]
 
 
+def test_a_disk_that_stays_full(tmp_path, monkeypatch):
+    """The error that is told is the first one, and nothing else is raised on the way out."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with opened(tmp_path) as folder:
+        add(folder, [0])
+    monkeypatch.setattr("cuelens.runs.folder._Unfinished.add", full)
+    monkeypatch.setattr("cuelens.runs.folder._replace", full)
+    with pytest.raises(InputError, match="No space left on device"), opened(tmp_path) as folder:
+        add(folder, [1])
+    monkeypatch.undo()
+    assert go_on(tmp_path) == list(range(1, N_CLIPS))
+
+
+def test_a_place_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"), opened(tmp_path / "file" / "run"):
+        pass
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [

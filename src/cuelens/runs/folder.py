@@ -19,7 +19,7 @@ import json
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from math import isnan
 from pathlib import Path
@@ -85,7 +85,7 @@ class RunFolder:
             return
         number = index // self.shard_clips
         entry = {"clip": index, "rows": rows, "reason": reason}
-        try:
+        with _writing(self.path):
             shard = self._open.get(number)
             if shard is None:
                 shard = self._open[number] = _Unfinished(self._journal(number))
@@ -93,17 +93,13 @@ class RunFolder:
             self._count(entry)
             if len(shard.entries) == len(self._indices(number)):
                 self._seal(number)
-        except OSError as error:
-            raise InputError(
-                f"{self.path}: cannot be written ({error.strerror}); what is finished is kept: "
-                "make room, and give the same command again"
-            ) from error
 
     def close(self) -> None:
         """Write how far the run is, and let go of the folder's files."""
         for shard in self._open.values():
             shard.close()
-        self.write_manifest()
+        with _writing(self.path):
+            self.write_manifest()
 
     def write_manifest(self) -> None:
         """Write manifest.json: what was asked, and how far the run is."""
@@ -289,16 +285,20 @@ def open_folder(
         folder = RunFolder(
             path=path, clips=clips, columns=columns, asked=asked, shard_clips=shard_clips
         )
-        folder.resume()
-        if not manifest.exists():
-            part = path / f"{CLIPS}.part"
-            clips.to_frame().to_parquet(part, index=False)
-            part.replace(path / CLIPS)
-            folder.write_manifest()
+        with _writing(path):
+            folder.resume()
+            if not manifest.exists():
+                part = path / f"{CLIPS}.part"
+                clips.to_frame().to_parquet(part, index=False)
+                part.replace(path / CLIPS)
+                folder.write_manifest()
         try:
             yield folder
-        finally:
-            folder.close()
+        except BaseException:
+            with suppress(InputError):  # the first error is the one to tell
+                folder.close()
+            raise
+        folder.close()
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -354,10 +354,24 @@ def _to_disk(file: Path) -> None:
 
 
 @contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Say in one line that a folder cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror or error}); what is finished is kept: "
+            "make room, or mend the permissions, and give the same command again"
+        ) from error
+
+
+@contextmanager
 def _only_writer(path: Path) -> Iterator[None]:
     """A lock that the system lets go of when the process ends, however it ends."""
-    path.mkdir(parents=True, exist_ok=True)
-    with (path / _LOCK).open("w") as file:
+    with _writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+        lock = (path / _LOCK).open("w")
+    with lock as file:
         try:
             import fcntl
         except ImportError:  # Windows
