@@ -88,16 +88,20 @@ def killed_on_dask(clips: RunClips, out: Path, rng: random.Random) -> tuple[Run,
 
     moments = set(rng.sample(range(5, N_CLIPS - 5), N_KILLS))
     kills = 0
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
 
         def progress(n_done: int, n_failed: int) -> None:
+            """Kill a worker at the chosen moments; another takes the place of one that is gone."""
             nonlocal kills
-            if n_done in moments:
-                workers = [one.process for one in cluster.workers.values() if one.process]
-                alive = [one.pid for one in workers if one.pid]
-                if alive:
-                    os.kill(rng.choice(alive), signal.SIGKILL)
-                    kills += 1
+            if n_done not in moments:
+                return
+            workers = [one.process for one in cluster.workers.values() if one.process]
+            alive = [one.pid for one in workers if one.pid]
+            if alive:
+                os.kill(rng.choice(alive), signal.SIGKILL)
+                kills += 1
+            if len(cluster.scheduler.workers) < 2:
+                cluster.scale(len(cluster.worker_spec) + 1)
 
         run = run_corpus(
             clips,

@@ -71,7 +71,7 @@ def measure_scheduler() -> dict[str, float]:
 
     with (
         LocalCluster(
-            n_workers=N_WORKERS, threads_per_worker=1, processes=False, dashboard_address=None
+            n_workers=N_WORKERS, threads_per_worker=1, processes=False, dashboard_address=":0"
         ) as cluster,
         Client(cluster) as client,
     ):

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import pytest
 from tests.runs.jobs import Squares, clips
@@ -16,6 +20,7 @@ from cuelens.runs.dask_workers import dask_outcomes
 from cuelens.runs.local_workers import local_outcomes
 
 pytest.importorskip("distributed")
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +30,7 @@ def cluster():
 
     with (
         warnings.catch_warnings(),
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as found,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as found,
     ):
         yield found
 
@@ -64,6 +69,58 @@ def test_no_scheduler(monkeypatch):
     monkeypatch.setattr("cuelens.runs.dask_workers._CONNECT_S", 1.0)
     with pytest.raises(InputError, match=r"no Dask scheduler answers.*dask scheduler"):
         list(dask_outcomes(Squares(), clips(1).clips, address="tcp://127.0.0.1:1"))
+
+
+def test_a_cluster_that_loses_all_workers_is_told(real, monkeypatch):
+    """Not a wait without end."""
+    from distributed import LocalCluster
+
+    monkeypatch.setattr("cuelens.runs.dask_workers._LOOK_S", 0.1)
+    monkeypatch.setattr("cuelens.runs.dask_workers._NO_WORKERS_S", 1.0)
+    job = Squares(seconds=0.1)
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as mortal:
+        outcomes = dask_outcomes(job, real.clips, address=mortal.scheduler_address)
+        next(outcomes)
+        mortal.scale(0)
+        with pytest.raises(InputError, match=r"has had no workers for 1 s.*what is finished"):
+            list(outcomes)
+
+
+def test_a_lost_scheduler_is_told(real):
+    """A process of its own, so that killing it is what a machine does that goes down."""
+    command = [
+        sys.executable,
+        "-m",
+        "distributed.cli.dask_scheduler",
+        "--port",
+        "0",
+        "--host",
+        "127.0.0.1",
+    ]
+    command += ["--dashboard-address", ":0", "--no-show"]
+    scheduler = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    worker = None
+    try:
+        assert scheduler.stderr is not None
+        lines = iter(scheduler.stderr.readline, "")
+        address = next(m[0] for line in lines if (m := re.search(r"tcp://127[\d.:]+", line)))
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1"],
+            stderr=subprocess.DEVNULL,
+            cwd=REPOSITORY,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        )
+        outcomes = dask_outcomes(Squares(seconds=0.2), real.clips, address=address)
+        next(outcomes)
+        scheduler.kill()
+        with pytest.raises(InputError, match=r"the scheduler is lost.*what is finished is kept"):
+            list(outcomes)
+    finally:
+        scheduler.kill()
+        scheduler.communicate()
+        if worker is not None:
+            worker.kill()
+            worker.wait()
 
 
 def test_files_that_the_workers_do_not_find(cluster):

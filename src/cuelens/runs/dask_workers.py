@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import CancelledError
 from typing import Any
 
 from cuelens.errors import InputError, MissingExtraError
@@ -19,6 +20,8 @@ from cuelens.runs.work import Outcome, versions_here, work_on
 _QUEUED = 2  # clips a thread of a worker: one in work, one on its way
 _CONNECT_S = 30.0
 _LOOK_S = 5.0  # how often it is asked how many workers there are
+_POLL_S = 0.01
+_NO_WORKERS_S = 600.0  # after which the run ends
 
 
 def dask_outcomes(job: Job, clips: Iterable[RunClip], *, address: str) -> Iterator[Outcome]:
@@ -35,8 +38,8 @@ def dask_outcomes(job: Job, clips: Iterable[RunClip], *, address: str) -> Iterat
     Raises
     ------
     InputError
-        There is no scheduler or no worker, a worker has other versions or cannot read the clips,
-        or the scheduler is lost.
+        There is no scheduler, no worker at once or for ten minutes, a worker has other versions or
+        cannot read the clips, or the scheduler is lost.
     MissingExtraError
         Dask is not installed.
 
@@ -67,31 +70,71 @@ def dask_outcomes(job: Job, clips: Iterable[RunClip], *, address: str) -> Iterat
             done.add(client.submit(work_on, job, clip, key=key, pure=False))
 
         hand_out(first)
-        at_once, looked = 1, -_LOOK_S
-        while clip_of:
-            if time.monotonic() - looked > _LOOK_S:
-                n_threads = sum(client.nthreads().values())
-                at_once, looked = max(1, _QUEUED * n_threads), time.monotonic()
-            while len(clip_of) < at_once and (clip := next(queue, None)) is not None:
-                hand_out(clip)
-            future = next(done)
-            clip = clip_of.pop(future.key)
-            if future.status == "finished":
-                yield future.result()
-                continue
-            if future.status != "error":
-                raise InputError(
-                    f"{address}: the scheduler is lost ({future.status}); what is finished is "
-                    "kept: start it, and give the same command again"
-                )
-            failure = future.exception()
-            if not isinstance(failure, KilledWorker):
-                raise InputError(f"{address}: a worker failed ({failure!r})") from failure
-            deaths[clip.index] = deaths.get(clip.index, 0) + 1
-            if deaths[clip.index] == MAX_DEATHS:
-                yield killed(clip, "workers")
-            else:
-                hand_out(clip)
+        threads = _Threads(client)
+        try:
+            while clip_of:
+                at_once = _QUEUED * threads.now()
+                while len(clip_of) < at_once and (clip := next(queue, None)) is not None:
+                    hand_out(clip)
+                while not done.has_ready():
+                    time.sleep(_POLL_S)
+                    threads.now()
+                future = next(done)
+                clip = clip_of.pop(future.key)
+                try:
+                    yield _result(future, threads)
+                except KilledWorker:
+                    deaths[clip.index] = deaths.get(clip.index, 0) + 1
+                    if deaths[clip.index] == MAX_DEATHS:
+                        yield killed(clip, "workers")
+                    else:
+                        hand_out(clip)
+        except (CancelledError, OSError) as error:
+            raise InputError(
+                f"{address}: the scheduler is lost ({error!r}); what is finished is kept: start "
+                "it, and give the same command again"
+            ) from error
+
+
+def _result(future: Any, threads: _Threads) -> Outcome:
+    """What a worker found; while its worker is lost, another is doing the work again."""
+    while True:
+        try:
+            outcome: Outcome = future.result(timeout=_LOOK_S)
+        except TimeoutError:
+            threads.now()
+        else:
+            return outcome
+
+
+class _Threads:
+    """How many threads the workers have, looked at now and then.
+
+    Raises
+    ------
+    InputError
+        There were none for ten minutes.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._n = 1
+        self._looked = self._seen = time.monotonic()
+
+    def now(self) -> int:
+        began = time.monotonic()
+        if began - self._looked < _LOOK_S:
+            return self._n
+        n_threads = sum(self._client.nthreads().values())
+        self._n, self._looked = max(1, n_threads), time.monotonic()
+        if n_threads:
+            self._seen = self._looked
+        elif self._looked - self._seen > _NO_WORKERS_S:
+            raise InputError(
+                f"the cluster has had no workers for {_NO_WORKERS_S:.0f} s; what is finished is "
+                "kept: start workers, and give the same command again"
+            )
+        return self._n
 
 
 def _connected(address: str) -> Any:
