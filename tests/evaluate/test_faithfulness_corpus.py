@@ -282,7 +282,7 @@ def test_the_command_prints_and_writes(corpus, tmp_path):
 def test_the_command_says_what_is_wrong_and_teaches(tmp_path):
     with pytest.raises(InputError, match="fill is 'zeros'; expected one of silence"):
         run("--fill", "zeros", "--out", str(tmp_path))
-    with pytest.raises(InputError, match="explainer 'magic'; expected one of shapley"):
+    with pytest.raises(InputError, match="explainer 'magic': expected one of shapley"):
         run("--explainer", "magic", "--out", str(tmp_path))
     help_text = " ".join(run("--help").output.split())
     assert "Does the answer fall" in help_text

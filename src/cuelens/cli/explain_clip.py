@@ -260,6 +260,9 @@ def _cue_table(cues: CueReport) -> Table:
     from cuelens.cues import CUES
     from cuelens.cues.account import signed
 
+    def shown(value: float) -> str:
+        return signed(value).replace("−", "-")  # as other tables of the terminal have it
+
     table = Table(
         box=None,
         pad_edge=False,
@@ -286,9 +289,9 @@ def _cue_table(cues: CueReport) -> Table:
         style = "bold" if row.effect.sign else ""
         table.add_row(
             CUES[row.cue].title.partition(" (")[0],
-            signed(row.effect.size),
-            f"{signed(row.effect.low)} to {signed(row.effect.high)}",
-            *(["" if math.isnan(of_clip) else signed(of_clip)] if whole else []),
+            shown(row.effect.size),
+            f"{shown(row.effect.low)} to {shown(row.effect.high)}",
+            *(["" if math.isnan(of_clip) else shown(of_clip)] if whole else []),
             text,
             style=style,
         )
