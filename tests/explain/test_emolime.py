@@ -324,11 +324,12 @@ def test_sampled_weights_come_with_intervals_that_hold_the_exact_ones():
 
 SCRIPT = """
 import sys
-from cuelens import Audio, EmoLime, load_model
+from cuelens import Audio, EmoLime, FrequencyBands, load_model
 from cuelens.testing import speech_like
 audio = Audio(samples=speech_like(duration_s=0.7), sample_rate=16_000)
-for options in ({}, {"samples": 64}, {"estimator": "lime", "samples": 64}):
-    explanation = EmoLime(**options).explain(load_model(sys.argv[1]), audio)
+model, bands = load_model(sys.argv[1]), FrequencyBands(n_bands=5)
+for options in ({}, {"samples": 24}, {"estimator": "lime", "samples": 24}):
+    explanation = EmoLime(units=bands, **options).explain(model, audio)
     sys.stdout.write(explanation.to_json())
 """
 
@@ -345,7 +346,7 @@ def test_same_seed_same_bytes_in_another_process(model):
         [line for line in text.splitlines() if '"timing_s"' not in line] for text in texts
     ]
     assert without_time[0] == without_time[1]
-    assert len(without_time[0]) > 1000
+    assert len(without_time[0]) > 500
 
 
 @pytest.mark.corpus
