@@ -24,7 +24,6 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.timeline
 	$(BIN)/python -m benchmarks.app
 	$(BIN)/python -m benchmarks.start_up
-	$(BIN)/python -m benchmarks.rivals
 	$(BIN)/python -m benchmarks.runs
 	$(BIN)/python -m benchmarks.killed_runs
 	$(BIN)/python -m benchmarks.million

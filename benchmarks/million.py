@@ -28,7 +28,7 @@ from cuelens.runs.folder import open_folder
 FILE = Path(__file__).parent / "results" / "million.json"
 N_CLIPS, N_WORKERS = 1_000_000, 100
 _QUEUED = 2
-N_WRITTEN, N_TASKS = 20_000, 10_000
+N_WRITTEN, N_TASKS = 10_000, 4_000
 
 
 def measure_writer() -> dict[str, float]:
@@ -71,7 +71,11 @@ def measure_scheduler() -> dict[str, float]:
 
     with (
         LocalCluster(
-            n_workers=N_WORKERS, threads_per_worker=1, processes=False, dashboard_address=":0"
+            n_workers=N_WORKERS,
+            threads_per_worker=1,
+            processes=False,
+            memory_limit=None,
+            dashboard_address=":0",
         ) as cluster,
         Client(cluster) as client,
     ):

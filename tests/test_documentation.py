@@ -24,9 +24,12 @@ from benchmarks.interventions import (
     markdown_implied,
     markdown_praat,
 )
+from benchmarks.killed_runs import markdown_killed
+from benchmarks.million import markdown_million
 from benchmarks.moments import markdown_moments
 from benchmarks.probing_truth import markdown_truth
 from benchmarks.run import markdown_occlusion, markdown_speed
+from benchmarks.runs import markdown_runs
 from benchmarks.speech_detector import markdown_speech
 from benchmarks.start_up import markdown_start_up
 from benchmarks.timeline import markdown_timeline
@@ -132,6 +135,18 @@ def test_every_make_target_of_the_readme_exists():
     for page in PAGES:
         named = re.findall(r"(?:`|^)make ([a-z-]+)", page.read_text(encoding="utf-8"), re.MULTILINE)
         assert set(named) <= targets | {"up"}
+
+
+def test_figures_on_runs_are_the_measured_ones():
+    page = (ROOT / "docs" / "runs.md").read_text(encoding="utf-8")
+    assert markdown_runs(results_of("runs")) in page
+    assert markdown_million(results_of("million")) in page
+    killed = results_of("killed_runs")
+    assert markdown_killed(killed) in page
+    for part in ("local", "dask"):
+        assert killed[part]["kills"] == 20
+        assert killed[part]["same_bytes"]
+        assert killed[part]["same_values"]
 
 
 def test_version_is_the_same_everywhere():
